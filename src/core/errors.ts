@@ -1,0 +1,110 @@
+/**
+ * One error for everything that can go wrong, so that one loop and one runbook can deal with it.
+ *
+ * `fault` says who acts: `retry` = the loop, after a back-off; `poison` = this change can never be applied as it
+ * is; `fatal` = a person. The unknown is fatal: a connector that does not recognise a driver's error must not guess.
+ */
+export type Fault = 'retry' | 'poison' | 'fatal';
+
+/** Every code has a heading in docs/runbook.md; test/unit/runbook.test.ts holds the two together. */
+export const errorCodes = [
+  // configuration and command line
+  'CONFIG_INVALID',
+  'CONFIG_UNREADABLE',
+  'USAGE',
+  // source
+  'SOURCE_UNREACHABLE',
+  'SOURCE_AUTH',
+  'SOURCE_PRIVILEGE',
+  'SOURCE_SETTING',
+  'SOURCE_POSITION_PURGED',
+  'SOURCE_POSITION_INVALID',
+  'SOURCE_HISTORY_DIVERGED',
+  'SOURCE_SERVER_CHANGED',
+  'SOURCE_SERVER_ID_TAKEN',
+  'SOURCE_SILENT',
+  'SOURCE_EVENT_UNKNOWN',
+  'SOURCE_EVENT_UNSUPPORTED',
+  'SOURCE_EVENT_CORRUPT',
+  'SOURCE_STATEMENT_UNSUPPORTED',
+  'SOURCE_TYPE_UNSUPPORTED',
+  'SOURCE_VALUE_INVALID',
+  'SOURCE_ROW_TOO_LARGE',
+  'SOURCE_ROW_INCOMPLETE',
+  'SOURCE_TABLE_MISSING',
+  'SOURCE_TABLE_KEYLESS',
+  'SOURCE_FAILED',
+  // log
+  'LOG_UNREACHABLE',
+  'LOG_HELD',
+  'LOG_FENCED',
+  'LOG_CORRUPT',
+  'LOG_LOST_HISTORY',
+  'LOG_TAIL_NOT_MET',
+  'LOG_PARTITIONS_CHANGED',
+  'LOG_FULL',
+  'LOG_RECORD_TOO_LARGE',
+  'LOG_FAILED',
+  'LOG_SCHEMA_MISSING',
+  'ENVELOPE_INVALID',
+  // targets
+  'TARGET_UNREACHABLE',
+  'TARGET_AUTH',
+  'TARGET_PRIVILEGE',
+  'TARGET_SETTING',
+  'TARGET_TABLE_MISSING',
+  'TARGET_COLUMN_MISSING',
+  'TARGET_COLUMN_TYPE',
+  'TARGET_KEY_MISSING',
+  'TARGET_FENCED',
+  'TARGET_PROGRESS_LOST',
+  'TARGET_PROGRESS_FOREIGN',
+  'TARGET_MAPPING_CHANGED',
+  'TARGET_VALUE_REFUSED',
+  'TARGET_CONSTRAINT',
+  'TARGET_FULL',
+  'TARGET_FAILED',
+  // transforms
+  'TRANSFORM_INVALID',
+  // ourselves
+  'INVARIANT',
+  'INTERNAL',
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
+
+export interface ErrorDetails {
+  readonly code: ErrorCode;
+  readonly fault: Fault;
+  /** What happened and where; kinds of values, never values, never a DSN. */
+  readonly message: string;
+  /** What a person does now; one or two sentences, with the exact statement where there is one. */
+  readonly remedy: string;
+  readonly cause?: unknown;
+}
+
+export class CrossfadeError extends Error {
+  override readonly name = 'CrossfadeError';
+  readonly code: ErrorCode;
+  readonly fault: Fault;
+  readonly remedy: string;
+
+  constructor(details: ErrorDetails) {
+    super(details.message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = details.code;
+    this.fault = details.fault;
+    this.remedy = details.remedy;
+  }
+}
+
+/** Whatever was thrown, as ours. A stranger's error is fatal: it was not foreseen, so nobody knows that going on is safe. */
+export function asCrossfadeError(thrown: unknown): CrossfadeError {
+  if (thrown instanceof CrossfadeError) return thrown;
+  return new CrossfadeError({
+    code: 'INTERNAL',
+    fault: 'fatal',
+    message: `unforeseen error: ${thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : typeof thrown}`,
+    remedy: 'Nothing was lost: the last durable position stands. Report this with the log, then start again.',
+    cause: thrown,
+  });
+}

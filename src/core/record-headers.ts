@@ -1,0 +1,101 @@
+/** The headers of a row's record: version, term, commit-ts-us, schema, open, and Debezium's two of a key change. */
+import type { LogRecord } from './ports.ts';
+import { corrupt } from './record-batch.ts';
+import { versionWidth } from './version.ts';
+import { readVarint, varintSize, writeVarint, type Cursor } from './varint.ts';
+
+const versionName = Buffer.from('version');
+
+/**
+ * All headers but the version are the same for every row of one table in one transaction: they are encoded once and
+ * copied; the version is written in place. `open` marks the last record of an unfinished part of a transaction.
+ */
+export class EncodedHeaders {
+  readonly #pairs: readonly (readonly [string, Uint8Array])[];
+  readonly #constant: Buffer;
+  readonly #count: number;
+  readonly size: number;
+  version = '';
+
+  constructor(pairs: readonly (readonly [string, Uint8Array])[]) {
+    this.#pairs = pairs;
+    this.#count = pairs.length + 1;
+    this.#constant = Buffer.concat(pairs.map(([name, value]) => encodeHeader(name, value)));
+    this.size =
+      varintSize(this.#count) +
+      varintSize(versionName.length) +
+      versionName.length +
+      varintSize(versionWidth) +
+      versionWidth +
+      this.#constant.length;
+  }
+
+  static of(term: number, committedAtUs: number, schemaId: string, extra: readonly (readonly [string, Uint8Array])[] = []): EncodedHeaders {
+    return new EncodedHeaders([
+      ['term', Buffer.from(String(term))],
+      ['commit-ts-us', Buffer.from(String(committedAtUs))],
+      ['schema', Buffer.from(schemaId)],
+      ...extra,
+    ]);
+  }
+
+  /** The same, and the record is not its transaction's last in this partition. */
+  opened(): EncodedHeaders {
+    const headers = new EncodedHeaders([...this.#pairs, openHeader]);
+    headers.version = this.version;
+    return headers;
+  }
+
+  write(buffer: Buffer, start: number): number {
+    let at = writeVarint(buffer, start, this.#count);
+    at = writeVarint(buffer, at, versionName.length);
+    at += versionName.copy(buffer, at);
+    at = writeVarint(buffer, at, versionWidth);
+    at += buffer.write(this.version, at, 'latin1');
+    return at + this.#constant.copy(buffer, at);
+  }
+}
+
+const openHeader: readonly [string, Uint8Array] = ['open', Buffer.from('1')];
+
+function encodeHeader(name: string, value: Uint8Array): Buffer {
+  const nameBytes = Buffer.from(name);
+  const out = Buffer.alloc(10 + nameBytes.length + value.length);
+  let at = writeVarint(out, 0, nameBytes.length);
+  at += nameBytes.copy(out, at);
+  at = writeVarint(out, at, value.length);
+  out.set(value, at);
+  return out.subarray(0, at + value.length);
+}
+
+/** Reads all headers up to `end`. Unknown ones are passed over: a later release may add some. */
+export function headersOf(
+  buffer: Buffer,
+  cursor: Cursor,
+  end: number,
+  where: string,
+): Pick<LogRecord, 'version' | 'term' | 'committedAtUs' | 'schemaId' | 'open'> {
+  const headers = { version: '', term: -1, committedAtUs: -1, schemaId: '', open: false };
+  for (let count = readVarint(buffer, cursor); count > 0; count -= 1) {
+    const name = readText(buffer, cursor, end, where);
+    const value = readText(buffer, cursor, end, where);
+    if (name === 'version') headers.version = value;
+    else if (name === 'term') headers.term = Number(value);
+    else if (name === 'commit-ts-us') headers.committedAtUs = Number(value);
+    else if (name === 'schema') headers.schemaId = value;
+    else if (name === 'open') headers.open = true;
+  }
+  if (headers.version.length !== versionWidth || !(headers.term >= 0) || !(headers.committedAtUs >= 0) || headers.schemaId === '') {
+    throw corrupt(where, 'a record lacks its version, term, commit time or schema');
+  }
+  return headers;
+}
+
+function readText(buffer: Buffer, cursor: Cursor, end: number, where: string): string {
+  const length = readVarint(buffer, cursor);
+  if (length < 0) return '';
+  const from = cursor.at;
+  cursor.at += length;
+  if (cursor.at > end) throw corrupt(where, 'a header is longer than its record');
+  return buffer.toString('latin1', from, cursor.at);
+}

@@ -1,0 +1,143 @@
+/** Source → log. One session: lead, read the tail after the fence, resume, stream; everything else is the loop's. */
+import type { TableSchema } from '../core/change.ts';
+import { faultPoint } from '../core/fault-point.ts';
+import type { Append, Log, Logger, Source, SourceBatch, Tail, Writer } from '../core/ports.ts';
+import { Encoder, type Routing } from './encode.ts';
+import type { Run } from './loop.ts';
+import type { CaptureMeters } from './meters.ts';
+import { TailFilter } from './resume.ts';
+
+export interface CaptureParts {
+  readonly pipeline: string;
+  readonly routing: Routing;
+  readonly logger: Logger;
+  readonly meters: CaptureMeters;
+  readonly openSource: () => Promise<Source>;
+  readonly openLog: () => Promise<Log>;
+  readonly now?: () => number;
+  /** How often a complete record is written, at least; 1000. */
+  readonly completeEveryMs?: number;
+}
+
+/** Appends that may wait for their acknowledgement at once, in source bytes: the bound of capture's memory behind the source. */
+const outstandingBytesMax = 16 * 1024 * 1024;
+
+export async function captureSession(parts: CaptureParts, run: Run): Promise<void> {
+  await using log = await parts.openLog();
+  await using writer = await log.lead(run.signal);
+  const tail = await writer.tail();
+  await using source = await parts.openSource();
+  const from = tail.complete?.position ?? tail.start?.position ?? (await begin(parts, source, writer));
+  parts.logger.info({ term: writer.term, position: source.describe(from), new: tail.start === undefined }, 'capture leads');
+  const session = new CaptureSession(parts, run, writer, tail);
+  for await (const batch of source.read(from, run.signal)) {
+    faultPoint('capture:read');
+    await session.take(batch);
+    if (run.signal.aborted) break;
+  }
+  await session.drain();
+}
+
+/** The first act in a log's life: from which position on it holds everything. */
+async function begin(parts: CaptureParts, source: Source, writer: Writer) {
+  const position = await source.start();
+  await writer.start({ position, writtenAtMs: (parts.now ?? Date.now)() });
+  return position;
+}
+
+class CaptureSession {
+  readonly #parts: CaptureParts;
+  readonly #run: Run;
+  readonly #writer: Writer;
+  readonly #filter: TailFilter;
+  readonly #encoder: Encoder;
+  readonly #defined = new Set<string>();
+  readonly #now: () => number;
+  /** Appends that are not durable yet, oldest first. */
+  readonly #outstanding: { readonly done: Promise<void>; readonly bytes: number }[] = [];
+  #outstandingBytes = 0;
+  #completedAtMs = 0;
+  /** The boundary that the next complete record will name: after everything taken so far. */
+  #boundary: SourceBatch | undefined;
+
+  constructor(parts: CaptureParts, run: Run, writer: Writer, tail: Tail) {
+    this.#parts = parts;
+    this.#run = run;
+    this.#writer = writer;
+    this.#filter = new TailFilter(tail);
+    this.#encoder = new Encoder(parts.pipeline, parts.routing, writer.term, this.#filter);
+    this.#now = parts.now ?? Date.now;
+  }
+
+  async take(batch: SourceBatch): Promise<void> {
+    await this.#define(batch);
+    this.#encoder.add(batch.changes, batch.open, this.#now());
+    this.#parts.meters.captured(batch.changes.length, batch.bytes);
+    const appends = this.#encoder.take();
+    if (appends.length > 0) await this.#append(appends, batch.bytes);
+    if (batch.open) return;
+    if (batch.changes.length === 0) this.#filter.atEnd();
+    this.#boundary = batch;
+    if (this.#now() - this.#completedAtMs >= (this.#parts.completeEveryMs ?? 1000)) await this.#complete();
+  }
+
+  /** On a stop: what was taken becomes durable, and the next start need not read it again. */
+  async drain(): Promise<void> {
+    await this.#settle(0);
+    await this.#complete();
+  }
+
+  async #define(batch: SourceBatch): Promise<void> {
+    let known: TableSchema | undefined;
+    for (const { schema } of batch.changes) {
+      if (schema === known) continue;
+      known = schema;
+      if (this.#defined.has(schema.id)) continue;
+      await this.#writer.define(schema);
+      this.#defined.add(schema.id);
+    }
+  }
+
+  async #append(appends: readonly Append[], bytes: number): Promise<void> {
+    const startedMs = this.#now();
+    const records = appends.reduce((sum, { batch }) => sum + batch.count, 0);
+    const done = this.#writer.append(appends).then(() => {
+      faultPoint('capture:appended');
+      this.#encoder.recycle(appends);
+      this.#parts.meters.appended(records, (this.#now() - startedMs) / 1000);
+      this.#run.progressed();
+    });
+    // Its failure is met when it is awaited below; without this line Node would call it unhandled before.
+    done.catch(() => {});
+    this.#outstanding.push({ done, bytes });
+    this.#outstandingBytes += bytes;
+    await this.#settle(outstandingBytesMax);
+  }
+
+  /** Waits until at most `bytesMax` are outstanding; oldest first, so the first failure is the one that is thrown. */
+  async #settle(bytesMax: number): Promise<void> {
+    while (this.#outstanding.length > 0 && this.#outstandingBytes > bytesMax) await this.#settleOldest();
+  }
+
+  async #settleOldest(): Promise<void> {
+    const oldest = this.#outstanding[0];
+    if (oldest === undefined) return;
+    await oldest.done;
+    this.#outstanding.shift();
+    this.#outstandingBytes -= oldest.bytes;
+  }
+
+  /** Never a guess: everything before is durable, and every partition's tail was met. */
+  async #complete(): Promise<void> {
+    const boundary = this.#boundary;
+    if (boundary === undefined || !this.#filter.allMet) return;
+    while (this.#outstanding.length > 0) await this.#settleOldest();
+    const writtenAtMs = this.#now();
+    await this.#writer.complete({ position: boundary.position, throughUs: boundary.throughUs, writtenAtMs });
+    faultPoint('capture:completed');
+    this.#boundary = undefined;
+    this.#completedAtMs = writtenAtMs;
+    this.#parts.meters.completed(boundary.throughUs);
+    this.#run.progressed();
+  }
+}

@@ -1,0 +1,83 @@
+/** Several parts, one life: the first that cannot go on stops the others, and every end is awaited. */
+import { Worker } from 'node:worker_threads';
+import { asCrossfadeError, CrossfadeError } from '../core/errors.ts';
+
+export interface Part {
+  readonly name: string;
+  readonly run: (signal: AbortSignal) => Promise<void>;
+}
+
+/** Resolves when all ended by the signal; throws the first failure once the others have ended too. */
+export async function supervise(parts: readonly Part[], signal: AbortSignal): Promise<void> {
+  const failed = new AbortController();
+  const either = AbortSignal.any([signal, failed.signal]);
+  const failures: CrossfadeError[] = [];
+  await Promise.all(
+    parts.map(async ({ run }) => {
+      try {
+        await run(either);
+      } catch (thrown) {
+        failures.push(asCrossfadeError(thrown));
+        failed.abort();
+      }
+    }),
+  );
+  if (failures[0] !== undefined) throw failures[0];
+}
+
+export interface ThreadOptions {
+  readonly name: string;
+  readonly entry: URL;
+  readonly workerData: unknown;
+  /** Everything that the thread posts, but its own end. */
+  readonly onMessage: (message: unknown) => void;
+  /** How long the thread may take to drain before it is ended; 10 s. */
+  readonly drainMs?: number;
+}
+
+/** What a thread posts as its last word when it cannot go on; an Error's own class does not survive the passage. */
+export interface ThreadFailure {
+  readonly failure: {
+    readonly code: CrossfadeError['code'];
+    readonly fault: CrossfadeError['fault'];
+    readonly message: string;
+    readonly remedy: string;
+  };
+}
+export const stopMessage = 'stop';
+
+/** A part that lives in a worker thread: told to stop by a message, ended by force when it does not listen. */
+export function threadPart(options: ThreadOptions): Part {
+  return { name: options.name, run: (signal) => runThread(options, signal) };
+}
+
+async function runThread({ name, entry, workerData, onMessage, drainMs = 10_000 }: ThreadOptions, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const worker = new Worker(entry, { name, workerData });
+  let failure: CrossfadeError | undefined;
+  let deadline: NodeJS.Timeout | undefined;
+  const stop = () => {
+    worker.postMessage(stopMessage);
+    deadline = setTimeout(() => void worker.terminate(), drainMs);
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    await new Promise<void>((resolve) => {
+      worker.on('message', (message: unknown) => {
+        if (isFailure(message)) failure = new CrossfadeError(message.failure);
+        else onMessage(message);
+      });
+      worker.on('error', (thrown) => (failure ??= asCrossfadeError(thrown)));
+      worker.on('exit', () => resolve());
+    });
+  } finally {
+    clearTimeout(deadline);
+    signal.removeEventListener('abort', stop);
+  }
+  if (failure !== undefined) throw failure;
+  if (!signal.aborted) throw asCrossfadeError(new Error(`thread ${name} ended by itself`));
+}
+
+function isFailure(message: unknown): message is ThreadFailure {
+  return typeof message === 'object' && message !== null && 'failure' in message;
+}

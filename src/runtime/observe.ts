@@ -1,0 +1,241 @@
+/**
+ * What people and machines see of a running pipeline: one logger and one catalogue of metrics, made once and handed to
+ * the parts. Nothing here ever prints a row's value or a connection string: errors are written by `errorFields`.
+ */
+import { pino } from 'pino';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { CrossfadeError, type ErrorCode, type Fault } from '../core/errors.ts';
+import type { Logger, PartitionId } from '../core/ports.ts';
+
+export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** What an error may say in the log: its own words, and of what lies behind it only names and codes. */
+export interface ErrorFields {
+  readonly code: ErrorCode;
+  readonly fault: Fault;
+  readonly message: string;
+  readonly remedy?: string;
+  readonly cause?: string;
+  /** Frames only, of errors that nobody foresaw. */
+  readonly stack?: readonly string[];
+}
+
+export function errorFields(thrown: unknown): ErrorFields {
+  if (!(thrown instanceof CrossfadeError)) return { code: 'INTERNAL', fault: 'fatal', ...strangerFields(thrown) };
+  const { code, fault, remedy } = thrown;
+  if (code === 'INTERNAL' && thrown.cause !== undefined) return { code, fault, remedy, ...strangerFields(thrown.cause) };
+  const cause = thrown.cause === undefined ? {} : { cause: causeCode(thrown.cause) };
+  return { code, fault, message: thrown.message, remedy, ...cause };
+}
+
+/** A driver's or Node's own text may quote a value or an address; the engine's plain errors only name properties of ours. */
+function strangerFields(thrown: unknown): { message: string; stack?: readonly string[] } {
+  if (!(thrown instanceof Error)) return { message: `unforeseen ${typeof thrown} was thrown` };
+  const ours = !('code' in thrown) && ['TypeError', 'ReferenceError', 'RangeError'].includes(thrown.name);
+  const stack = (thrown.stack ?? '').split('\n').filter((line) => /^ {4}at /.test(line));
+  return {
+    message: `unforeseen error: ${ours ? `${thrown.name}: ${thrown.message}` : causeCode(thrown)}`,
+    stack: stack.map((line) => line.trim()),
+  };
+}
+
+function causeCode(cause: unknown): string {
+  if (!(cause instanceof Error)) return typeof cause;
+  const code = 'code' in cause && /^[A-Za-z0-9_-]{1,60}$/.test(String(cause.code)) ? ` ${String(cause.code)}` : '';
+  return `${cause.name}${code}`;
+}
+
+/**
+ * The one logger. `write` gets whole lines: JSON for machines, or (`format: 'text'`) one readable line for a person.
+ * `bindings` appear in every line of it.
+ */
+export function makeLogger(options: {
+  level: LogLevel;
+  format: 'json' | 'text';
+  write: (line: string) => void;
+  bindings?: Readonly<Record<string, string>>;
+}): Logger {
+  return pino(
+    {
+      level: options.level,
+      base: options.bindings ?? {},
+      messageKey: 'message',
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: errorFields },
+      redact: { paths: ['password', 'url', 'dsn', '*.password', '*.url', '*.dsn'], censor: '…' },
+    },
+    { write: options.format === 'json' ? options.write : (line) => options.write(readableLine(line)) },
+  );
+}
+
+/** The same logger with more fields in every line; a part of the pipeline gets one of its own. */
+export function childLogger(logger: Logger, bindings: Readonly<Record<string, string>>): Logger {
+  const add = (fields: object) => ({ ...bindings, ...fields });
+  return {
+    debug: (fields, message) => logger.debug(add(fields), message),
+    info: (fields, message) => logger.info(add(fields), message),
+    warn: (fields, message) => logger.warn(add(fields), message),
+    error: (fields, message) => logger.error(add(fields), message),
+  };
+}
+
+/** `11:02:33 info  capture started  part=capture position=…`; an error's remedy gets a line of its own. */
+export function readableLine(json: string): string {
+  const { time, level, message, err, ...fields } = JSON.parse(json) as Record<string, unknown>;
+  const clock = String(time).slice(11, 19);
+  const rest = Object.entries(fields).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const error = err as ErrorFields | undefined;
+  if (error) rest.push(`code=${error.code}`);
+  const lines = [`${clock} ${String(level).padEnd(5)} ${String(message)}${rest.length > 0 ? `  ${rest.join(' ')}` : ''}`];
+  if (error) lines.push(`         ${error.message}${error.cause === undefined ? '' : ` (${error.cause})`}`);
+  if (error?.remedy !== undefined) lines.push(`         → ${error.remedy}`);
+  return `${lines.join('\n')}\n`;
+}
+
+export const partStates = ['starting', 'standby', 'running', 'waiting', 'stopped', 'failed'] as const;
+export type PartState = (typeof partStates)[number];
+
+/** What the parts call; a part is `capture` or `apply <service>`. Bytes are those of the row images, times are seconds. */
+export interface Meters {
+  /** One batch came from the source. */
+  captured(table: string, rows: number, bytes: number): void;
+  capturedBatch(): void;
+  /** Durable in the log. */
+  appended(partition: PartitionId, rows: number, bytes: number): void;
+  /** A complete record was written; its source time in microseconds. */
+  completed(throughUs: number): void;
+  /** Committed in the target. */
+  applied(service: string, table: string, rows: number): void;
+  appliedBatch(service: string, partition: PartitionId, writeSeconds: number): void;
+  retried(part: string, code: ErrorCode): void;
+  failed(part: string, code: ErrorCode): void;
+  lag(service: string, lagSeconds: number, lagChanges: number): void;
+  state(part: string, state: PartState): void;
+}
+
+/** The running totals that the status line and a worker's report need; plain data, fit for a message between threads. */
+export interface Totals {
+  capturedRows: number;
+  capturedBytes: number;
+  appendedRows: number;
+  completedThroughUs: number | undefined;
+  readonly appliedRows: Record<string, number>;
+  readonly lagSeconds: Record<string, number>;
+  readonly lagChanges: Record<string, number>;
+  readonly states: Record<string, PartState>;
+}
+
+export interface Observed {
+  readonly meters: Meters;
+  readonly totals: Totals;
+  readonly registry: Registry;
+}
+
+/** The catalogue and the functions that feed it. Every name ends in its unit; labels never hold a key or a value. */
+export function makeMeters(now: () => number = Date.now): Observed {
+  const registry = new Registry();
+  const totals = emptyTotals();
+  const capture = captureMeters(registry, totals, now);
+  return { registry, totals, meters: { ...capture, ...applyMeters(registry, totals), ...partMeters(registry, totals) } };
+}
+
+function emptyTotals(): Totals {
+  return {
+    capturedRows: 0,
+    capturedBytes: 0,
+    appendedRows: 0,
+    completedThroughUs: undefined,
+    appliedRows: {},
+    lagSeconds: {},
+    lagChanges: {},
+    states: {},
+  };
+}
+
+type CaptureMeters = Pick<Meters, 'captured' | 'capturedBatch' | 'appended' | 'completed'>;
+
+function captureMeters(registry: Registry, totals: Totals, now: () => number): CaptureMeters {
+  const counter = counterIn(registry);
+  const rows = counter('crossfade_capture_rows_total', 'Row changes read from the source.', ['table']);
+  const bytes = counter('crossfade_capture_bytes_total', 'Bytes of row images read from the source.', ['table']);
+  const batches = counter('crossfade_capture_batches_total', 'Batches read from the source.', []);
+  const appendedRows = counter('crossfade_log_appended_records_total', 'Records made durable in the log.', ['partition']);
+  const appendedBytes = counter('crossfade_log_appended_bytes_total', 'Bytes made durable in the log.', ['partition']);
+  new Gauge({
+    name: 'crossfade_capture_complete_age_seconds',
+    help: 'Age of the source position up to which the log is complete; grows while capture is behind or dead.',
+    registers: [registry],
+    collect() {
+      if (totals.completedThroughUs !== undefined) this.set(Math.max(0, now() / 1000 - totals.completedThroughUs / 1e6));
+    },
+  });
+  return {
+    captured(table, count, size) {
+      rows.inc({ table }, count);
+      bytes.inc({ table }, size);
+      totals.capturedRows += count;
+      totals.capturedBytes += size;
+    },
+    capturedBatch: () => batches.inc(),
+    appended(partition, count, size) {
+      appendedRows.inc({ partition }, count);
+      appendedBytes.inc({ partition }, size);
+      totals.appendedRows += count;
+    },
+    completed(throughUs) {
+      totals.completedThroughUs = throughUs;
+    },
+  };
+}
+
+function applyMeters(registry: Registry, totals: Totals): Pick<Meters, 'applied' | 'appliedBatch' | 'lag'> {
+  const counter = counterIn(registry);
+  const rows = counter('crossfade_apply_rows_total', 'Row changes committed in the target.', ['service', 'table']);
+  const batches = counter('crossfade_apply_batches_total', 'Batches committed in the target.', ['service', 'partition']);
+  const seconds = new Histogram({
+    name: 'crossfade_apply_write_seconds',
+    help: 'Time that the target took for one batch, commit included.',
+    labelNames: ['service'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers: [registry],
+  });
+  const lagSeconds = gaugeIn(registry)('crossfade_lag_seconds', 'From commit in the source to visible in the target.', ['service']);
+  const lagChanges = gaugeIn(registry)('crossfade_lag_changes', 'Records in the log that the service has not applied.', ['service']);
+  return {
+    applied(service, table, count) {
+      rows.inc({ service, table }, count);
+      totals.appliedRows[service] = (totals.appliedRows[service] ?? 0) + count;
+    },
+    appliedBatch(service, partition, writeSeconds) {
+      batches.inc({ service, partition });
+      seconds.observe({ service }, writeSeconds);
+    },
+    lag(service, behindSeconds, behindChanges) {
+      lagSeconds.set({ service }, behindSeconds);
+      lagChanges.set({ service }, behindChanges);
+      totals.lagSeconds[service] = behindSeconds;
+      totals.lagChanges[service] = behindChanges;
+    },
+  };
+}
+
+function partMeters(registry: Registry, totals: Totals): Pick<Meters, 'retried' | 'failed' | 'state'> {
+  const retries = counterIn(registry)('crossfade_retries_total', 'Runs that ended in an error and were started again.', ['part', 'code']);
+  const errors = counterIn(registry)('crossfade_errors_total', 'Errors that stopped a part for good.', ['part', 'code']);
+  const state = gaugeIn(registry)('crossfade_part_state', '1 for the state that the part is in, 0 for the others.', ['part', 'state']);
+  return {
+    retried: (part, code) => retries.inc({ part, code }),
+    failed: (part, code) => errors.inc({ part, code }),
+    state(part, current) {
+      for (const name of partStates) state.set({ part, state: name }, name === current ? 1 : 0);
+      totals.states[part] = current;
+    },
+  };
+}
+
+const counterIn = (registry: Registry) => (name: string, help: string, labelNames: string[]) =>
+  new Counter({ name, help, labelNames, registers: [registry] });
+const gaugeIn = (registry: Registry) => (name: string, help: string, labelNames: string[]) =>
+  new Gauge({ name, help, labelNames, registers: [registry] });
