@@ -1,0 +1,60 @@
+/**
+ * `npm test` and `npm run test:long`: chooses the vitest projects, says what runs and for how long it may, and ends with
+ * `N passed, N failed` from the runner's own result.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+interface RunnerResult {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly success: boolean;
+}
+
+const everything = ['unit', 'simulation', 'contract', 'integration', 'chaos'];
+/** What the long run repeats, with more of it; each of these variables may be set from outside. */
+const longer: Record<string, string> = { CHAOS_KILLS: '20', SIMULATION_HISTORIES: '5000' };
+const longProjects = ['simulation', 'chaos'];
+
+const { values, positionals } = parseArgs({
+  options: { long: { type: 'boolean', default: false }, minutes: { type: 'string', default: '60' }, project: { type: 'string', multiple: true } },
+  allowPositionals: true,
+});
+const projects = values.project ?? (values.long ? longProjects : everything);
+const env = values.long ? { ...longer, ...process.env } : process.env;
+const folder = await mkdtemp(join(tmpdir(), 'crossfade-test-'));
+const outcome = join(folder, 'result.json');
+const startedMs = Date.now();
+
+console.log(`tests: ${projects.join(', ')}${values.long ? ` with ${Object.keys(longer).map((name) => `${name}=${env[name]}`).join(' ')}` : ''}`);
+const exitCode = await run();
+const result = await readFile(outcome, 'utf8').then((text) => JSON.parse(text) as RunnerResult).catch(() => undefined);
+await rm(folder, { recursive: true, force: true });
+const seconds = Math.round((Date.now() - startedMs) / 1000);
+if (result === undefined) {
+  console.log(`tests: the runner left no result after ${seconds} s (exit ${exitCode})`);
+  console.log('0 passed, 1 failed');
+  process.exitCode = 1;
+} else {
+  console.log(`tests: ${projects.join(', ')} took ${seconds} s`);
+  // A suite that fails outside of its tests (a hook, an import) counts as one failure: it must never look green.
+  const failed = result.numFailedTests === 0 && (exitCode !== 0 || !result.success) ? 1 : result.numFailedTests;
+  console.log(`${result.numPassedTests} passed, ${failed} failed${result.numPendingTests > 0 ? `, ${result.numPendingTests} skipped` : ''}`);
+  process.exitCode = failed === 0 && result.numPassedTests > 0 ? 0 : 1;
+}
+
+async function run(): Promise<number> {
+  const vitest = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import.meta.url));
+  const chosen = projects.flatMap((name) => ['--project', name]);
+  const args = [vitest, 'run', ...chosen, '--reporter=default', '--reporter=json', `--outputFile.json=${outcome}`, ...positionals];
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], { stdio: ['ignore', 'inherit', 'inherit'], env });
+  const deadline = setTimeout(() => child.kill('SIGTERM'), Number(values.minutes) * 60_000);
+  const code = await new Promise<number>((resolve) => child.once('exit', (exit) => resolve(exit ?? 1)));
+  clearTimeout(deadline);
+  return code;
+}
