@@ -54,7 +54,9 @@ describe(`kill -9, ${kills} times each, seed ${seed}`, () => {
     expect(comparison.differences.slice(0, 10), await rig.logs()).toEqual([]);
     expect(comparison.rows).toBeGreaterThan(100);
     for (const daemon of [rig.capture, rig.books, rig.shelf]) expect(daemon.ends, await rig.logs()).toEqual([]);
-    console.info(`chaos: ${rig.workload.transactions} transactions, ${comparison.rows} rows equal, starts: capture ${rig.capture.starts}, books ${rig.books.starts}, shelf ${rig.shelf.starts}`);
+    console.info(
+      `chaos: ${rig.workload.transactions} transactions, ${comparison.rows} rows equal, starts: capture ${rig.capture.starts}, books ${rig.books.starts}, shelf ${rig.shelf.starts}`,
+    );
   });
 
   it('G5: the versions of the log strictly increase in every partition, and offsets have no gap', async () => {
@@ -64,7 +66,8 @@ describe(`kill -9, ${kills} times each, seed ${seed}`, () => {
       for (const [index, record] of records.entries()) {
         expect(record.offset, partition).toBe(index);
         const before = records[index - 1];
-        if (before !== undefined && record.version <= before.version) expect.fail(`${partition} offset ${record.offset}: ${record.version} after ${before.version}`);
+        if (before !== undefined && record.version <= before.version)
+          expect.fail(`${partition} offset ${record.offset}: ${record.version} after ${before.version}`);
       }
     }
   });

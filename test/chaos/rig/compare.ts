@@ -42,7 +42,12 @@ const double = (value: unknown) => (value === null ? null : Number(value));
 const line = (cells: readonly unknown[]) => cells.map(cell).join('|');
 
 async function readSource({ mysql, database }: Addresses) {
-  const connection = await createConnection({ uri: `${mysql}/${database}`, dateStrings: true, supportBigNumbers: true, bigNumberStrings: true });
+  const connection = await createConnection({
+    uri: `${mysql}/${database}`,
+    dateStrings: true,
+    supportBigNumbers: true,
+    bigNumberStrings: true,
+  });
   try {
     const select = async (sql: string) => (await connection.query({ sql, rowsAsArray: true }))[0] as unknown[][];
     const accounts = await select('SELECT id, name, balance, score, LOWER(HEX(tag)), state, note, CAST(seen AS CHAR) FROM accounts');
@@ -93,7 +98,10 @@ async function readShelf({ redis, keyPrefix }: Addresses) {
       }
       return table;
     };
-    return { items: await read('item', ['sku', 'stock', 'price', 'title']), accounts: await read('account', ['id', 'name', 'state', 'note']) };
+    return {
+      items: await read('item', ['sku', 'stock', 'price', 'title']),
+      accounts: await read('account', ['id', 'name', 'state', 'note']),
+    };
   } finally {
     client.disconnect();
   }

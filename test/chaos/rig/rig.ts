@@ -5,6 +5,7 @@ import { createConnection } from 'mysql2/promise';
 import pg from 'pg';
 import { startStack, type Stack } from '../../../stack/stack.ts';
 import { compareAll, type Comparison } from './compare.ts';
+import { FaultOrders } from './faults.ts';
 import { Daemon } from './process.ts';
 import { type Addresses, configuration, sourceTables, targetTables } from './shop.ts';
 import { MixedWorkload } from './workload.ts';
@@ -20,6 +21,9 @@ export interface Rig extends AsyncDisposable {
   readonly books: Daemon;
   readonly shelf: Daemon;
   readonly workload: MixedWorkload;
+  readonly faults: { readonly capture: FaultOrders; readonly books: FaultOrders; readonly shelf: FaultOrders };
+  /** Another process for the service `books`: a member of the same group. */
+  secondBooks(): Daemon;
   /** Waits until the targets equal the source, with the workload stopped; the last comparison when they do not in time. */
   settled(deadlineMs: number): Promise<Comparison>;
   /** The end of what each process logged, for a failure's message. */
@@ -33,14 +37,23 @@ export async function openRig(seed: number): Promise<Rig> {
   await createTables(addresses);
   const configFile = join(folder, 'crossfade.yaml');
   await writeFile(configFile, configuration(addresses));
-  const daemon = (...args: string[]) => new Daemon([...args, '--config', configFile], join(folder, `${args.at(-1) ?? ''}.log`)).start();
-  const capture = daemon('run', 'capture');
-  const books = daemon('run', 'apply', '--service', 'books');
-  const shelf = daemon('run', 'apply', '--service', 'shelf');
+  const daemons: Daemon[] = [];
+  const faults = {
+    capture: new FaultOrders(folder, 'capture'),
+    books: new FaultOrders(folder, 'books'),
+    shelf: new FaultOrders(folder, 'shelf'),
+  };
+  const daemon = (name: keyof typeof faults, log: string, ...args: string[]) => {
+    const started = new Daemon([...args, '--config', configFile], join(folder, `${log}.log`), faults[name].env).start();
+    daemons.push(started);
+    return started;
+  };
+  const capture = daemon('capture', 'capture', 'run', 'capture');
+  const books = daemon('books', 'books', 'run', 'apply', '--service', 'books');
+  const shelf = daemon('shelf', 'shelf', 'run', 'apply', '--service', 'shelf');
   const logFile = join(folder, `${addresses.database}.crossfade.db`);
   await untilStarted(logFile, capture);
   const workload = new MixedWorkload(`${addresses.mysql}/${addresses.database}`, seed).start();
-  const daemons = [capture, books, shelf];
   return {
     stack,
     addresses,
@@ -51,6 +64,8 @@ export async function openRig(seed: number): Promise<Rig> {
     books,
     shelf,
     workload,
+    faults,
+    secondBooks: () => daemon('shelf', 'second-books', 'run', 'apply', '--service', 'books'),
     settled: (deadlineMs) => settled(addresses, deadlineMs),
     logs: () => readLogs(folder),
     async [Symbol.asyncDispose]() {
@@ -93,7 +108,10 @@ async function untilStarted(logFile: string, capture: Daemon): Promise<void> {
 async function settled(addresses: Addresses, deadlineMs: number): Promise<Comparison> {
   const deadline = Date.now() + deadlineMs;
   for (;;) {
-    const comparison = await compareAll(addresses).catch((error: unknown) => ({ differences: [`not readable: ${String(error)}`], rows: 0 }));
+    const comparison = await compareAll(addresses).catch((error: unknown) => ({
+      differences: [`not readable: ${String(error)}`],
+      rows: 0,
+    }));
     if (comparison.differences.length === 0 || Date.now() > deadline) return comparison;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
@@ -101,7 +119,7 @@ async function settled(addresses: Addresses, deadlineMs: number): Promise<Compar
 
 async function readLogs(folder: string): Promise<string> {
   const parts: string[] = [];
-  for (const name of ['capture', 'books', 'shelf']) {
+  for (const name of ['capture', 'books', 'shelf', 'second-books']) {
     const text = await readFile(join(folder, `${name}.log`), 'utf8').catch(() => '');
     parts.push(`--- ${name}`, ...text.split('\n').slice(-12));
   }

@@ -72,7 +72,19 @@ async function savepoint(connection: Connection, random: Random): Promise<void> 
   await connection.query(random.next() < 0.6 ? 'ROLLBACK TO SAVEPOINT here' : 'RELEASE SAVEPOINT here');
 }
 
-const texts = ['plain', 'it\'s "quoted"', 'back\\slash', 'tab\tnew\nline', 'emoji 😀', 'ünï', '', '{"a":1},"after":{', 'NULL', '\\N', ' trailing '];
+const texts = [
+  'plain',
+  'it\'s "quoted"',
+  'back\\slash',
+  'tab\tnew\nline',
+  'emoji 😀',
+  'ünï',
+  '',
+  '{"a":1},"after":{',
+  'NULL',
+  '\\N',
+  ' trailing ',
+];
 
 async function statement(connection: Connection, random: Random): Promise<void> {
   const id = 1 + random.below(400);
@@ -83,13 +95,23 @@ async function statement(connection: Connection, random: Random): Promise<void> 
   const money = ((random.next() - 0.5) * 1e6).toFixed(2);
   const roll = random.next();
   if (roll < 0.3) {
-    const values = [id, random.pick(texts), money, random.next() * 10 ** (random.below(40) - 20), Buffer.from(random.pick(texts)).subarray(0, 12)];
+    const values = [
+      id,
+      random.pick(texts),
+      money,
+      random.next() * 10 ** (random.below(40) - 20),
+      Buffer.from(random.pick(texts)).subarray(0, 12),
+    ];
     const sql = `INSERT INTO accounts VALUES (?,?,?,?,?,?,?,?) ON DUPLICATE KEY UPDATE balance = VALUES(balance), note = VALUES(note), seen = VALUES(seen)`;
     await connection.query(sql, [...values, random.pick(['new', 'open', 'closed']), text, '2026-02-28 23:59:59.123456']);
   } else if (roll < 0.45) {
     await connection.query('REPLACE INTO entries VALUES (?,?,?,?)', [id, line, amount, text]);
   } else if (roll < 0.55) {
-    await connection.query('UPDATE accounts SET balance = balance + 1, state = ? WHERE id BETWEEN ? AND ?', [random.pick(['open', 'closed']), id, id + 5]);
+    await connection.query('UPDATE accounts SET balance = balance + 1, state = ? WHERE id BETWEEN ? AND ?', [
+      random.pick(['open', 'closed']),
+      id,
+      id + 5,
+    ]);
   } else if (roll < 0.62) {
     await connection.query('DELETE FROM accounts WHERE id = ?', [id]);
   } else if (roll < 0.68) {
@@ -99,7 +121,12 @@ async function statement(connection: Connection, random: Random): Promise<void> 
   } else if (roll < 0.8) {
     await connection.query('DELETE FROM entries WHERE account = ?', [id]);
   } else if (roll < 0.9) {
-    await connection.query('INSERT INTO items VALUES (?,?,?,?) ON DUPLICATE KEY UPDATE stock = stock + 1, title = VALUES(title)', [sku, line, money.slice(0, 9), text]);
+    await connection.query('INSERT INTO items VALUES (?,?,?,?) ON DUPLICATE KEY UPDATE stock = stock + 1, title = VALUES(title)', [
+      sku,
+      line,
+      money.slice(0, 9),
+      text,
+    ]);
   } else if (roll < 0.94) {
     await connection.query('DELETE FROM items WHERE sku = ?', [sku]);
   } else if (roll < 0.97) {

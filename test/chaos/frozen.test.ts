@@ -1,0 +1,61 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Rig, openRig } from './rig/rig.ts';
+
+const seed = Number(process.env['CHAOS_SEED'] ?? Date.now() % 100_000);
+
+describe(`frozen processes, seed ${seed}`, () => {
+  let rig: Rig;
+  beforeAll(async () => {
+    rig = await openRig(seed);
+  });
+  afterAll(async () => {
+    await rig?.[Symbol.asyncDispose]();
+  });
+
+  it('G3: a frozen apply whose place was taken cannot write when it wakes', { timeout: 180_000 }, async () => {
+    // Frozen in the worst place: everything is decided, and the transaction is about to be sent.
+    expect(await rig.faults.books.order('sink:before-commit', 'SIGSTOP')).toBe(true);
+    const second = rig.secondBooks();
+    const before = await owners(rig);
+    await until(async () => {
+      const now = await owners(rig);
+      return [...before].every(
+        ([partition, owner]) => (now.get(partition)?.epoch ?? 0n) > owner.epoch && (now.get(partition)?.offset ?? 0n) > owner.offset,
+      );
+    }, 60_000);
+    const taken = await owners(rig);
+    rig.books.kill('SIGCONT');
+    await until(async () => /FENCED|expired|rejoin/i.test(await readFile(join(rig.folder, 'books.log'), 'utf8')), 30_000);
+    // Whoever owns a partition now claimed it anew: the sleeper's own epoch never wrote again.
+    for (const [partition, owner] of await owners(rig))
+      expect(owner.epoch, partition).toBeGreaterThanOrEqual(taken.get(partition)?.epoch ?? 0n);
+    await rig.workload.stop();
+    const comparison = await rig.settled(60_000);
+    expect(comparison.differences.slice(0, 10), await rig.logs()).toEqual([]);
+    expect([...rig.books.ends, ...second.ends]).toEqual([]);
+  });
+});
+
+async function owners({ addresses }: Rig): Promise<Map<string, { epoch: bigint; offset: bigint }>> {
+  const client = new pg.Client({ connectionString: addresses.postgres });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ partition: string; owner_epoch: string; next_offset: string | null }>(
+      `SELECT partition, owner_epoch, next_offset FROM crossfade.progress WHERE service = 'books'`,
+    );
+    return new Map(rows.map((row) => [row.partition, { epoch: BigInt(row.owner_epoch), offset: BigInt(row.next_offset ?? 0) }]));
+  } finally {
+    await client.end();
+  }
+}
+
+async function until(condition: () => Promise<boolean>, deadlineMs: number): Promise<void> {
+  const deadline = Date.now() + deadlineMs;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`the condition was not met within ${deadlineMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
