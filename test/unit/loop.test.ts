@@ -1,0 +1,90 @@
+import { describe, expect, it } from 'vitest';
+import { CrossfadeError, type Fault } from '../../src/core/errors.ts';
+import { backOff, type LoopState, runLoop } from '../../src/runtime/loop.ts';
+
+const error = (fault: Fault) => new CrossfadeError({ code: 'LOG_FAILED', fault, message: fault, remedy: 'none' });
+
+function rig() {
+  const stop = new AbortController();
+  const said: string[] = [];
+  const delays: number[] = [];
+  const states: LoopState[] = [];
+  const say = (fields: object, message: string) => void said.push(message);
+  return {
+    stop,
+    said,
+    delays,
+    states,
+    options: {
+      name: 'test',
+      signal: stop.signal,
+      logger: { debug: say, info: say, warn: say, error: say },
+      random: () => 1,
+      sleep: async (ms: number) => void delays.push(ms),
+      onState: (state: LoopState) => void states.push(state),
+    },
+  };
+}
+
+describe('the loop', () => {
+  it('backs off exponentially with a cap, and progress starts over', async () => {
+    const { options, delays, stop } = rig();
+    let count = 0;
+    await runLoop(async (run) => {
+      count += 1;
+      if (count === 5) run.progressed();
+      if (count === 8) stop.abort();
+      throw error('retry');
+    }, options);
+    expect(delays).toEqual([100, 200, 400, 800, 100, 200, 400]);
+    expect(backOff(50, () => 1)).toBe(10_000);
+    expect(backOff(50, () => 0)).toBe(5_000);
+  });
+
+  it('throws what may not be retried, at once', async () => {
+    for (const fault of ['fatal', 'poison'] as const) {
+      const { options, delays, states } = rig();
+      await expect(runLoop(() => Promise.reject(error(fault)), options)).rejects.toMatchObject({ fault });
+      expect(delays).toEqual([]);
+      expect(states.at(-1)).toBe('failed');
+    }
+  });
+
+  it('takes the unknown for fatal', async () => {
+    await expect(runLoop(() => Promise.reject(new RangeError('x')), rig().options)).rejects.toMatchObject({ code: 'INTERNAL', fault: 'fatal' });
+  });
+
+  it('says a long outage a few times, not a thousand', async () => {
+    const { options, said, stop } = rig();
+    let count = 0;
+    await runLoop(async () => {
+      count += 1;
+      if (count === 1000) stop.abort();
+      throw error('retry');
+    }, options);
+    expect(said.length).toBeLessThan(12);
+  });
+
+  it('does not call the noise of a teardown an error, but a verdict on the data yes', async () => {
+    const quiet = rig();
+    await runLoop(async () => {
+      quiet.stop.abort();
+      throw new TypeError('read after end');
+    }, quiet.options);
+    expect(quiet.said).toEqual([]);
+    const loud = rig();
+    const session = async () => {
+      loud.stop.abort();
+      throw error('fatal');
+    };
+    await expect(runLoop(session, loud.options)).rejects.toMatchObject({ code: 'LOG_FAILED' });
+  });
+
+  it('reports the first error when closing fails too', async () => {
+    const session = async () => {
+      await using _broken = { [Symbol.asyncDispose]: () => Promise.reject(new TypeError('close')) };
+      throw error('fatal');
+    };
+    await expect(runLoop(session, rig().options)).rejects.toMatchObject({ code: 'LOG_FAILED' });
+  });
+});
