@@ -50,6 +50,7 @@ export const errorCodes = [
   // targets
   'TARGET_UNREACHABLE',
   'TARGET_AUTH',
+  'TARGET_BUSY',
   'TARGET_PRIVILEGE',
   'TARGET_SETTING',
   'TARGET_TABLE_MISSING',

@@ -6,7 +6,7 @@
 import { invariant } from './assert.ts';
 import type { LogRecord } from './ports.ts';
 import { CrossfadeError } from './errors.ts';
-import { type EncodedHeaders, headersOf } from './record-headers.ts';
+import { type EncodedHeaders, HeaderReader } from './record-headers.ts';
 import { readVarint, varintSize, writeVarint, type Cursor } from './varint.ts';
 
 export interface Codec {
@@ -136,13 +136,15 @@ export function decodeRecordBatch(bytes: Uint8Array, codec: Codec, where: string
   const compression = batch.readInt16BE(attributesAt) & 7;
   if (compression !== 0 && compression !== zstd) throw corrupt(where, `its compression ${compression} is not ours`);
   const body = batch.subarray(headerBytes);
-  const plain = compression === 0 ? body : Buffer.from(codec.decompress(body, rawBytes));
+  const plain = compression === 0 ? body : decompressed(body, codec, rawBytes, where);
   const count = batch.readInt32BE(57);
+  if (count < 1 || batch.readInt32BE(23) !== count - 1) throw corrupt(where, 'its number of records is wrong');
   const base = { offset: Number(batch.readBigInt64BE(0)), timestampMs: Number(batch.readBigInt64BE(27)) };
   const records: LogRecord[] = [];
   const cursor: Cursor = { at: 0 };
+  const headers = new HeaderReader(plain, where);
   try {
-    for (let index = 0; index < count; index += 1) records.push(decodeRecord(plain, cursor, base, where));
+    for (let index = 0; index < count; index += 1) records.push(decodeRecord(plain, cursor, index, base, headers, where));
   } catch (error) {
     if (error instanceof CrossfadeError) throw error;
     throw corrupt(where, 'a record is cut');
@@ -151,23 +153,40 @@ export function decodeRecordBatch(bytes: Uint8Array, codec: Codec, where: string
   return records;
 }
 
-function decodeRecord(buffer: Buffer, cursor: Cursor, base: { offset: number; timestampMs: number }, where: string): LogRecord {
+function decompressed(body: Buffer, codec: Codec, rawBytes: number, where: string): Buffer {
+  try {
+    const plain = codec.decompress(body, rawBytes);
+    return Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength);
+  } catch {
+    throw corrupt(where, 'it cannot be decompressed');
+  }
+}
+
+function decodeRecord(
+  buffer: Buffer,
+  cursor: Cursor,
+  index: number,
+  base: { readonly offset: number; readonly timestampMs: number },
+  reader: HeaderReader,
+  where: string,
+): LogRecord {
   const length = readVarint(buffer, cursor);
   const end = cursor.at + length;
   if (length <= 0 || end > buffer.length) throw corrupt(where, 'a record is cut');
   cursor.at += 1;
   const timestampMs = base.timestampMs + readVarint(buffer, cursor);
-  const offset = base.offset + readVarint(buffer, cursor);
+  if (readVarint(buffer, cursor) !== index) throw corrupt(where, 'its records are not numbered in a row');
   const key = readBytes(buffer, cursor, end, where);
   const value = readBytes(buffer, cursor, end, where);
-  const headers = headersOf(buffer, cursor, end, where);
+  const { version, term, committedAtUs, schemaId, open } = reader.read(cursor, end);
   if (cursor.at !== end) throw corrupt(where, 'a record has another length than it says');
-  return { offset, timestampMs, key, value, ...headers };
+  return { offset: base.offset + index, timestampMs, key, value, version, term, committedAtUs, schemaId, open };
 }
 
 function readBytes(buffer: Buffer, cursor: Cursor, end: number, where: string): Uint8Array | null {
   const length = readVarint(buffer, cursor);
-  if (length < 0) return null;
+  if (length === -1) return null;
+  if (length < 0) throw corrupt(where, 'a key or value has a negative length');
   const from = cursor.at;
   cursor.at += length;
   if (cursor.at > end) throw corrupt(where, 'a key or value is longer than its record');

@@ -1,4 +1,5 @@
 /** The headers of a row's record: version, term, commit-ts-us, schema, open, and Debezium's two of a key change. */
+import { invariant } from './assert.ts';
 import type { LogRecord } from './ports.ts';
 import { corrupt } from './record-batch.ts';
 import { versionWidth } from './version.ts';
@@ -47,6 +48,7 @@ export class EncodedHeaders {
   }
 
   write(buffer: Buffer, start: number): number {
+    invariant(this.version.length === versionWidth, 'a version has its fixed width');
     let at = writeVarint(buffer, start, this.#count);
     at = writeVarint(buffer, at, versionName.length);
     at += versionName.copy(buffer, at);
@@ -68,24 +70,72 @@ function encodeHeader(name: string, value: Uint8Array): Buffer {
   return out.subarray(0, at + value.length);
 }
 
-/** Reads all headers up to `end`. Unknown ones are passed over: a later release may add some. */
-export function headersOf(
-  buffer: Buffer,
-  cursor: Cursor,
-  end: number,
-  where: string,
-): Pick<LogRecord, 'version' | 'term' | 'committedAtUs' | 'schemaId' | 'open'> {
+/** The headers of one record, as the reader of a log wants them. */
+export type ReadHeaders = Pick<LogRecord, 'version' | 'term' | 'committedAtUs' | 'schemaId' | 'open'>;
+
+/**
+ * Reads the headers of one batch's records. Behind the version they are the same bytes for all rows of one table in one
+ * transaction: what was parsed for the record before is used again where the bytes are equal (a third of all decoding).
+ */
+export class HeaderReader {
+  readonly #buffer: Buffer;
+  readonly #where: string;
+  #from = 0;
+  #to = 0;
+  #last: ReadHeaders | undefined;
+
+  constructor(buffer: Buffer, where: string) {
+    this.#buffer = buffer;
+    this.#where = where;
+  }
+
+  /** Reads all headers up to `end`. Unknown ones are passed over: a later release may add some. */
+  read(cursor: Cursor, end: number): ReadHeaders {
+    const start = cursor.at;
+    const constantAt = start + ourHeadBytes;
+    if (this.#last !== undefined && end - constantAt === this.#to - this.#from && this.#startsLikeOurs(start) && this.#equal(start, constantAt, end)) {
+      cursor.at = end;
+      return { ...this.#last, version: this.#buffer.toString('latin1', constantAt - versionWidth, constantAt) };
+    }
+    const headers = headersOf(this.#buffer, cursor, end, this.#where);
+    this.#last = this.#startsLikeOurs(start) ? headers : undefined;
+    this.#from = constantAt;
+    this.#to = end;
+    return headers;
+  }
+
+  /** One byte of count, then the version under its name: how our own writer begins. */
+  #startsLikeOurs(start: number): boolean {
+    const buffer = this.#buffer;
+    for (let i = 1; i < ourHead.length; i += 1) if (buffer[start + i] !== ourHead[i]) return false;
+    return (buffer[start] as number) < 128;
+  }
+
+  #equal(start: number, constantAt: number, end: number): boolean {
+    const buffer = this.#buffer;
+    if (buffer[start] !== buffer[this.#from - ourHeadBytes]) return false;
+    for (let at = constantAt, from = this.#from; at < end; at += 1, from += 1) if (buffer[at] !== buffer[from]) return false;
+    return true;
+  }
+}
+
+const ourHead = Buffer.concat([Buffer.from([0]), encodeHeader('version', Buffer.alloc(versionWidth)).subarray(0, -versionWidth)]);
+const ourHeadBytes = ourHead.length + versionWidth;
+
+const digits = /^\d{1,16}$/;
+
+function headersOf(buffer: Buffer, cursor: Cursor, end: number, where: string): ReadHeaders {
   const headers = { version: '', term: -1, committedAtUs: -1, schemaId: '', open: false };
   for (let count = readVarint(buffer, cursor); count > 0; count -= 1) {
     const name = readText(buffer, cursor, end, where);
     const value = readText(buffer, cursor, end, where);
     if (name === 'version') headers.version = value;
-    else if (name === 'term') headers.term = Number(value);
-    else if (name === 'commit-ts-us') headers.committedAtUs = Number(value);
+    else if (name === 'term') headers.term = digits.test(value) ? Number(value) : -1;
+    else if (name === 'commit-ts-us') headers.committedAtUs = digits.test(value) ? Number(value) : -1;
     else if (name === 'schema') headers.schemaId = value;
     else if (name === 'open') headers.open = true;
   }
-  if (headers.version.length !== versionWidth || !(headers.term >= 0) || !(headers.committedAtUs >= 0) || headers.schemaId === '') {
+  if (headers.version.length !== versionWidth || headers.term < 0 || headers.committedAtUs < 0 || headers.schemaId === '') {
     throw corrupt(where, 'a record lacks its version, term, commit time or schema');
   }
   return headers;

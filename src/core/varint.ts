@@ -35,5 +35,6 @@ export function readVarint(buffer: Uint8Array, cursor: Cursor): number {
     if (byte < 128) break;
     scale *= 128;
   }
+  if (value > Number.MAX_SAFE_INTEGER) throw new RangeError('a variable-length number is beyond 2^53');
   return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
 }

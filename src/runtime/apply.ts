@@ -45,8 +45,10 @@ class ApplySession {
   readonly #byTable = new Map<string, readonly number[]>();
   readonly #schemas = new Map<string, TableSchema>();
   readonly #skipThrough = new Map<PartitionId, Version>();
-  /** Written, and durable once nothing is open. */
+  /** Written into the sink's open transaction; nothing of it is durable before the sink says `committed`. */
   readonly #written = new Map<PartitionId, number>();
+  /** Durable in the target, not told to the log yet. */
+  readonly #applied = new Map<PartitionId, number>();
   #reportedAtMs = 0;
   #logId = '';
 
@@ -64,6 +66,9 @@ class ApplySession {
 
   async claim(partitions: readonly PartitionId[]): Promise<Offsets> {
     const { service, mappingHash } = this.#parts;
+    // The sink rolls an open transaction back, and whoever had these partitions before may be behind us.
+    this.#written.clear();
+    for (const partition of partitions) this.#applied.delete(partition);
     const claimed = await claimPartitions({ service, mappingHash, log: this.#log, sink: this.#sink }, partitions, this.#run.signal);
     this.#logId = claimed.logId;
     const offsets = new Map<PartitionId, number>();
@@ -73,6 +78,7 @@ class ApplySession {
       else this.#skipThrough.set(partition, skipThrough);
     }
     faultPoint('apply:claimed');
+    this.#run.ready();
     this.#parts.logger.info({ service, partitions: offsets.size }, 'partitions claimed');
     return offsets;
   }
@@ -87,21 +93,21 @@ class ApplySession {
   /** Tells the log how far the target durably is, for retention and for "empty is not new". */
   async report(): Promise<void> {
     this.#reportedAtMs = this.#now();
-    if (this.#written.size === 0 || this.#anyOpen) return;
-    await this.#log.applied(this.#parts.service, new Map(this.#written));
-    this.#written.clear();
+    if (this.#applied.size === 0) return;
+    await this.#log.applied(this.#parts.service, new Map(this.#applied));
+    this.#applied.clear();
   }
-
-  #anyOpen = false;
 
   async #write(delivery: Delivery, batch: SinkBatch): Promise<void> {
     const startedMs = this.#now();
     const outcome = await this.#sink.write(batch);
     faultPoint('apply:written');
-    this.#anyOpen = outcome === 'open';
     this.#written.set(delivery.partition, batch.progress.nextOffset);
     this.#parts.meters.applied(delivery.partition, delivery.records.length, (this.#now() - startedMs) / 1000);
-    if (outcome === 'committed') this.#run.progressed();
+    if (outcome === 'open') return;
+    for (const [partition, offset] of this.#written) this.#applied.set(partition, offset);
+    this.#written.clear();
+    this.#run.progressed();
   }
 
   #measure({ partition, nextOffset, endOffset, records }: Delivery): void {

@@ -1,5 +1,5 @@
 /** Source → log. One session: lead, read the tail after the fence, resume, stream; everything else is the loop's. */
-import type { TableSchema } from '../core/change.ts';
+import type { Position, TableSchema } from '../core/change.ts';
 import { faultPoint } from '../core/fault-point.ts';
 import type { Append, Log, Logger, Source, SourceBatch, Tail, Writer } from '../core/ports.ts';
 import { Encoder, type Routing } from './encode.ts';
@@ -29,7 +29,8 @@ export async function captureSession(parts: CaptureParts, run: Run): Promise<voi
   await using source = await parts.openSource();
   const from = tail.complete?.position ?? tail.start?.position ?? (await begin(parts, source, writer));
   parts.logger.info({ term: writer.term, position: source.describe(from), new: tail.start === undefined }, 'capture leads');
-  const session = new CaptureSession(parts, run, writer, tail);
+  const session = new CaptureSession(parts, run, writer, tail, from);
+  run.ready();
   for await (const batch of source.read(from, run.signal)) {
     faultPoint('capture:read');
     await session.take(batch);
@@ -57,11 +58,13 @@ class CaptureSession {
   readonly #outstanding: { readonly done: Promise<void>; readonly bytes: number }[] = [];
   #outstandingBytes = 0;
   #completedAtMs = 0;
+  #position: Position;
   /** The boundary that the next complete record will name: after everything taken so far. */
   #boundary: SourceBatch | undefined;
 
-  constructor(parts: CaptureParts, run: Run, writer: Writer, tail: Tail) {
+  constructor(parts: CaptureParts, run: Run, writer: Writer, tail: Tail, from: Position) {
     this.#parts = parts;
+    this.#position = from;
     this.#run = run;
     this.#writer = writer;
     this.#filter = new TailFilter(tail);
@@ -76,7 +79,9 @@ class CaptureSession {
     const appends = this.#encoder.take();
     if (appends.length > 0) await this.#append(appends, batch.bytes);
     if (batch.open) return;
-    if (batch.changes.length === 0) this.#filter.atEnd();
+    // Empty alone may be traffic that nobody maps; only a source that did not move at all has nothing more.
+    if (batch.changes.length === 0 && batch.position === this.#position) this.#filter.atEnd();
+    this.#position = batch.position;
     this.#boundary = batch;
     if (this.#now() - this.#completedAtMs >= (this.#parts.completeEveryMs ?? 1000)) await this.#complete();
   }

@@ -1,4 +1,5 @@
 /** Taking partitions: raise the owner epoch in the target, then decide from both sides where each goes on. */
+import { CrossfadeError } from '../core/errors.ts';
 import type { Log, PartitionId, Progress, Sink } from '../core/ports.ts';
 import type { Version } from '../core/change.ts';
 import { type Resume, resumeOf } from './resume.ts';
@@ -17,7 +18,7 @@ export interface Claimed {
 
 export async function claimPartitions(parts: ClaimParts, partitions: readonly PartitionId[], signal: AbortSignal): Promise<Claimed> {
   const progress = await parts.sink.claim(partitions);
-  // Read after the claim: from here on nobody else can move what the target says.
+  // Read after the claim: only who claims after us can still move what the target says.
   const log = await parts.log.state();
   const resumes = new Map<PartitionId, Resume>();
   for (const partition of partitions) {
@@ -31,9 +32,24 @@ export async function claimPartitions(parts: ClaimParts, partitions: readonly Pa
       mine.nextOffset > range.startOffset &&
       mine.nextOffset <= range.endOffset;
     const versionBefore = readable ? await versionBeforeOffset(parts.log, partition, mine, signal) : undefined;
-    resumes.set(partition, resumeOf({ ...question, versionBefore }));
+    try {
+      resumes.set(partition, resumeOf({ ...question, versionBefore }));
+    } catch (error) {
+      // Whoever claimed after us may have moved both sides between our two looks: that is a takeover, not a verdict.
+      if ((await parts.sink.progress()).get(partition)?.nextOffset !== mine?.nextOffset) throw takenMeanwhile(partition);
+      throw error;
+    }
   }
   return { logId: log.logId, resumes };
+}
+
+function takenMeanwhile(partition: PartitionId): CrossfadeError {
+  return new CrossfadeError({
+    code: 'TARGET_FENCED',
+    fault: 'retry',
+    message: `another owner took ${partition} while it was being claimed`,
+    remedy: 'Nothing to do: the owner of the partition goes on.',
+  });
 }
 
 /** The version of the last record below the progress: if it is another one, the log is not the one that was applied. */

@@ -154,7 +154,7 @@ export class Encoder {
     const headers = this.#headers(change, extra === undefined ? [] : [extra]);
     headers.version = version;
     // Copies: the row's memory belongs to its batch, the envelope's to the writer.
-    this.#held.set(partition, { key: key.slice(), value: value?.slice() ?? null, headers });
+    this.#held.set(partition, { key: Buffer.from(key), value: value === null ? null : Buffer.from(value), headers });
   }
 
   #plainHeaders(change: RowChange): EncodedHeaders {

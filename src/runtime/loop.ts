@@ -10,6 +10,8 @@ export type LoopState = 'starting' | 'running' | 'waiting' | 'stopped' | 'failed
 
 export interface Run {
   readonly signal: AbortSignal;
+  /** Connected and resumed; says nothing about the back-off, because what failed may fail again. */
+  ready(): void;
   /** Something durable happened: the next failure starts with the shortest back-off again. */
   progressed(): void;
 }
@@ -35,6 +37,7 @@ export async function runLoop(session: (run: Run) => Promise<void>, options: Loo
   const streak = new Streak(options.now ?? Date.now);
   const run: Run = {
     signal,
+    ready: () => options.onState?.('running'),
     progressed: () => {
       const ended = streak.end();
       if (ended) {

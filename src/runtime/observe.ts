@@ -6,6 +6,8 @@ import { pino } from 'pino';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { CrossfadeError, type ErrorCode, type Fault } from '../core/errors.ts';
 import type { Logger, PartitionId } from '../core/ports.ts';
+import type { LoopState } from './loop.ts';
+import type { ApplyMeters, CaptureMeters, StateMeters } from './meters.ts';
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -94,75 +96,66 @@ export function readableLine(json: string): string {
   return `${lines.join('\n')}\n`;
 }
 
-export const partStates = ['starting', 'standby', 'running', 'waiting', 'stopped', 'failed'] as const;
-export type PartState = (typeof partStates)[number];
+const loopStates: readonly LoopState[] = ['starting', 'running', 'waiting', 'stopped', 'failed'];
 
-/** What the parts call; a part is `capture` or `apply <service>`. Bytes are those of the row images, times are seconds. */
-export interface Meters {
-  /** One batch came from the source. */
-  captured(table: string, rows: number, bytes: number): void;
-  capturedBatch(): void;
-  /** Durable in the log. */
-  appended(partition: PartitionId, rows: number, bytes: number): void;
-  /** A complete record was written; its source time in microseconds. */
-  completed(throughUs: number): void;
-  /** Committed in the target. */
-  applied(service: string, table: string, rows: number): void;
-  appliedBatch(service: string, partition: PartitionId, writeSeconds: number): void;
-  retried(part: string, code: ErrorCode): void;
-  failed(part: string, code: ErrorCode): void;
-  lag(service: string, lagSeconds: number, lagChanges: number): void;
-  state(part: string, state: PartState): void;
-}
-
-/** The running totals that the status line and a worker's report need; plain data, fit for a message between threads. */
+/** The running totals that the status line and a thread's report need; plain data, fit for a message between threads. */
 export interface Totals {
   capturedRows: number;
   capturedBytes: number;
-  appendedRows: number;
+  appendedRecords: number;
   completedThroughUs: number | undefined;
-  readonly appliedRows: Record<string, number>;
-  readonly lagSeconds: Record<string, number>;
-  readonly lagChanges: Record<string, number>;
+  readonly services: Record<string, ServiceTotals>;
+  /** By part: `capture`, `apply orders`. */
   readonly states: Record<string, PartState>;
 }
+export interface ServiceTotals {
+  appliedRecords: number;
+  /** By partition, as of its last measurement. */
+  readonly lagSeconds: Record<PartitionId, number>;
+  readonly lagChanges: Record<PartitionId, number>;
+}
+export interface PartState {
+  readonly state: LoopState;
+  /** Why it waits or failed. */
+  readonly code?: string;
+}
 
+/** The catalogue, and what feeds it: each part is handed its own meters, which are plain functions. */
 export interface Observed {
-  readonly meters: Meters;
+  readonly capture: CaptureMeters;
+  readonly apply: (service: string) => ApplyMeters;
+  readonly state: StateMeters;
   readonly totals: Totals;
   readonly registry: Registry;
 }
 
-/** The catalogue and the functions that feed it. Every name ends in its unit; labels never hold a key or a value. */
+/** Every metric's name ends in its unit; labels are part, service, partition and code, never a key or a value. */
 export function makeMeters(now: () => number = Date.now): Observed {
   const registry = new Registry();
-  const totals = emptyTotals();
-  const capture = captureMeters(registry, totals, now);
-  return { registry, totals, meters: { ...capture, ...applyMeters(registry, totals), ...partMeters(registry, totals) } };
-}
-
-function emptyTotals(): Totals {
-  return {
+  const totals: Totals = {
     capturedRows: 0,
     capturedBytes: 0,
-    appendedRows: 0,
+    appendedRecords: 0,
     completedThroughUs: undefined,
-    appliedRows: {},
-    lagSeconds: {},
-    lagChanges: {},
+    services: {},
     states: {},
+  };
+  return {
+    registry,
+    totals,
+    capture: captureMeters(registry, totals, now),
+    apply: applyMeters(registry, totals),
+    state: stateMeters(registry, totals),
   };
 }
 
-type CaptureMeters = Pick<Meters, 'captured' | 'capturedBatch' | 'appended' | 'completed'>;
-
 function captureMeters(registry: Registry, totals: Totals, now: () => number): CaptureMeters {
   const counter = counterIn(registry);
-  const rows = counter('crossfade_capture_rows_total', 'Row changes read from the source.', ['table']);
-  const bytes = counter('crossfade_capture_bytes_total', 'Bytes of row images read from the source.', ['table']);
+  const rows = counter('crossfade_capture_rows_total', 'Row changes read from the source.', []);
+  const bytes = counter('crossfade_capture_bytes_total', 'Bytes of row images read from the source.', []);
   const batches = counter('crossfade_capture_batches_total', 'Batches read from the source.', []);
-  const appendedRows = counter('crossfade_log_appended_records_total', 'Records made durable in the log.', ['partition']);
-  const appendedBytes = counter('crossfade_log_appended_bytes_total', 'Bytes made durable in the log.', ['partition']);
+  const appended = counter('crossfade_log_appended_records_total', 'Records made durable in the log.', []);
+  const appendSeconds = histogramIn(registry)('crossfade_log_append_seconds', 'From append to durable in the log, one batch.', []);
   new Gauge({
     name: 'crossfade_capture_complete_age_seconds',
     help: 'Age of the source position up to which the log is complete; grows while capture is behind or dead.',
@@ -172,17 +165,17 @@ function captureMeters(registry: Registry, totals: Totals, now: () => number): C
     },
   });
   return {
-    captured(table, count, size) {
-      rows.inc({ table }, count);
-      bytes.inc({ table }, size);
+    captured(count, size) {
+      rows.inc(count);
+      bytes.inc(size);
+      batches.inc();
       totals.capturedRows += count;
       totals.capturedBytes += size;
     },
-    capturedBatch: () => batches.inc(),
-    appended(partition, count, size) {
-      appendedRows.inc({ partition }, count);
-      appendedBytes.inc({ partition }, size);
-      totals.appendedRows += count;
+    appended(records, seconds) {
+      appended.inc(records);
+      appendSeconds.observe(seconds);
+      totals.appendedRecords += records;
     },
     completed(throughUs) {
       totals.completedThroughUs = throughUs;
@@ -190,47 +183,45 @@ function captureMeters(registry: Registry, totals: Totals, now: () => number): C
   };
 }
 
-function applyMeters(registry: Registry, totals: Totals): Pick<Meters, 'applied' | 'appliedBatch' | 'lag'> {
+function applyMeters(registry: Registry, totals: Totals): (service: string) => ApplyMeters {
   const counter = counterIn(registry);
-  const rows = counter('crossfade_apply_rows_total', 'Row changes committed in the target.', ['service', 'table']);
+  const records = counter('crossfade_apply_records_total', 'Records committed in the target.', ['service', 'partition']);
   const batches = counter('crossfade_apply_batches_total', 'Batches committed in the target.', ['service', 'partition']);
-  const seconds = new Histogram({
-    name: 'crossfade_apply_write_seconds',
-    help: 'Time that the target took for one batch, commit included.',
-    labelNames: ['service'],
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
-    registers: [registry],
-  });
-  const lagSeconds = gaugeIn(registry)('crossfade_lag_seconds', 'From commit in the source to visible in the target.', ['service']);
-  const lagChanges = gaugeIn(registry)('crossfade_lag_changes', 'Records in the log that the service has not applied.', ['service']);
-  return {
-    applied(service, table, count) {
-      rows.inc({ service, table }, count);
-      totals.appliedRows[service] = (totals.appliedRows[service] ?? 0) + count;
-    },
-    appliedBatch(service, partition, writeSeconds) {
-      batches.inc({ service, partition });
-      seconds.observe({ service }, writeSeconds);
-    },
-    lag(service, behindSeconds, behindChanges) {
-      lagSeconds.set({ service }, behindSeconds);
-      lagChanges.set({ service }, behindChanges);
-      totals.lagSeconds[service] = behindSeconds;
-      totals.lagChanges[service] = behindChanges;
-    },
+  const writeSeconds = histogramIn(registry)('crossfade_apply_write_seconds', 'Time that the target took for one batch.', ['service']);
+  const lagSeconds = gaugeIn(registry)('crossfade_lag_seconds', 'From commit in the source to visible in the target.', [
+    'service',
+    'partition',
+  ]);
+  const lagChanges = gaugeIn(registry)('crossfade_lag_changes', 'Records in the log that are not applied yet.', ['service', 'partition']);
+  return (service) => {
+    const own: ServiceTotals = (totals.services[service] ??= { appliedRecords: 0, lagSeconds: {}, lagChanges: {} });
+    return {
+      applied(partition, count, seconds) {
+        records.inc({ service, partition }, count);
+        batches.inc({ service, partition });
+        writeSeconds.observe({ service }, seconds);
+        own.appliedRecords += count;
+      },
+      lag(partition, seconds, changes) {
+        lagSeconds.set({ service, partition }, seconds);
+        lagChanges.set({ service, partition }, changes);
+        own.lagSeconds[partition] = seconds;
+        own.lagChanges[partition] = changes;
+      },
+    };
   };
 }
 
-function partMeters(registry: Registry, totals: Totals): Pick<Meters, 'retried' | 'failed' | 'state'> {
-  const retries = counterIn(registry)('crossfade_retries_total', 'Runs that ended in an error and were started again.', ['part', 'code']);
+function stateMeters(registry: Registry, totals: Totals): StateMeters {
+  const retries = counterIn(registry)('crossfade_retries_total', 'Sessions that ended in an error and are tried again.', ['part', 'code']);
   const errors = counterIn(registry)('crossfade_errors_total', 'Errors that stopped a part for good.', ['part', 'code']);
-  const state = gaugeIn(registry)('crossfade_part_state', '1 for the state that the part is in, 0 for the others.', ['part', 'state']);
+  const states = gaugeIn(registry)('crossfade_part_state', '1 for the state that the part is in, 0 for the others.', ['part', 'state']);
   return {
-    retried: (part, code) => retries.inc({ part, code }),
-    failed: (part, code) => errors.inc({ part, code }),
-    state(part, current) {
-      for (const name of partStates) state.set({ part, state: name }, name === current ? 1 : 0);
-      totals.states[part] = current;
+    state(part, state, code) {
+      for (const name of loopStates) states.set({ part, state: name }, name === state ? 1 : 0);
+      if (code !== undefined && state === 'waiting') retries.inc({ part, code });
+      if (code !== undefined && state === 'failed') errors.inc({ part, code });
+      totals.states[part] = code === undefined ? { state } : { state, code };
     },
   };
 }
@@ -239,3 +230,11 @@ const counterIn = (registry: Registry) => (name: string, help: string, labelName
   new Counter({ name, help, labelNames, registers: [registry] });
 const gaugeIn = (registry: Registry) => (name: string, help: string, labelNames: string[]) =>
   new Gauge({ name, help, labelNames, registers: [registry] });
+const histogramIn = (registry: Registry) => (name: string, help: string, labelNames: string[]) =>
+  new Histogram({
+    name,
+    help,
+    labelNames,
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers: [registry],
+  });

@@ -9,7 +9,7 @@ function rig() {
   const said: string[] = [];
   const delays: number[] = [];
   const states: LoopState[] = [];
-  const say = (fields: object, message: string) => void said.push(message);
+  const say = (_fields: object, message: string) => void said.push(message);
   return {
     stop,
     said,

@@ -10,13 +10,19 @@ export interface PartitionVersions {
 
 export async function readVersions(logFile: string): Promise<PartitionVersions[]> {
   using database = new DatabaseSync(logFile, { readOnly: true });
-  const rows = database.prepare('SELECT partition, bytes FROM batches ORDER BY partition, base_offset').all();
+  const rows = database
+    .prepare(
+      `SELECT topic || '#' || number AS partition, raw_bytes, data FROM batches
+       JOIN partitions ON partitions.id = batches.partition ORDER BY batches.partition, base_offset`,
+    )
+    .all();
   const partitions = new Map<string, { offset: number; version: string }[]>();
   for (const row of rows) {
     const partition = String(row['partition']);
     const records = partitions.get(partition) ?? [];
     partitions.set(partition, records);
-    for (const { offset, version } of decodeRecordBatch(row['bytes'] as Uint8Array, codec, partition)) records.push({ offset, version });
+    for (const { offset, version } of decodeRecordBatch(row['data'] as Uint8Array, codec, partition, Number(row['raw_bytes'])))
+      records.push({ offset, version });
   }
   return [...partitions].map(([partition, records]) => ({ partition, records }));
 }

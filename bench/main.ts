@@ -1,0 +1,55 @@
+/** `npm run bench`: see usage. */
+import { parseArgs } from 'node:util';
+
+import { tableLines, type Figure } from './figure.ts';
+import { figureNames, runFigures } from './run.ts';
+import { Say } from './say.ts';
+
+const usage = `usage: npm run bench -- [--json] [--scale X] [--only NAME,...] [--seconds N]
+
+Loads two data sets into a MySQL of its own and measures crossfade's stages and
+the whole way; every result is compared with the source in full.
+
+  --json       one JSON object a figure on standard output
+  --scale X    0.1 is a tenth of the rows: for a quick look, not for figures
+  --only       ${figureNames.join(', ')}
+  --seconds N  how long latency is measured; 10`;
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      json: { type: 'boolean', default: false },
+      scale: { type: 'string', default: '1' },
+      only: { type: 'string' },
+      seconds: { type: 'string', default: '10' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  const only = values.only?.split(',') ?? [...figureNames];
+  const unknown = only.filter((name) => !figureNames.some((known) => known === name));
+  const scale = Number(values.scale);
+  const seconds = Number(values.seconds);
+  if (values.help || unknown.length > 0 || !(scale > 0 && scale <= 10) || !(seconds > 0)) {
+    process.stderr.write(`${unknown.length > 0 ? `no such figure: ${unknown.join(', ')}\n\n` : ''}${usage}\n`);
+    return values.help ? 0 : 2;
+  }
+  const say = new Say(process.stderr);
+  const figures: Figure[] = [];
+  const add = (figure: Figure) => {
+    figures.push(figure);
+    if (values.json) process.stdout.write(`${JSON.stringify(figure)}\n`);
+    else say.line(tableLines([figure])[0] ?? '');
+  };
+  await runFigures({ scale, only, latencySeconds: seconds, say, add });
+  if (!values.json) process.stdout.write(`\n${tableLines(figures).join('\n')}\n`);
+  const wrong = figures.filter(({ ok }) => !ok);
+  if (wrong.length > 0) say.line(`not ok: ${wrong.map(({ name }) => name).join(', ')}`);
+  return wrong.length > 0 ? 1 : 0;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`\nbench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

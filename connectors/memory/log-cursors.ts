@@ -1,0 +1,74 @@
+import { aheadOfLog, lostHistory } from '../../src/core/log-errors.ts';
+import type { Delivery, LogRecord, PartitionId } from '../../src/core/ports.ts';
+import { decodeRecordBatch } from '../../src/core/record-batch.ts';
+import { TermFilter } from '../../src/core/term-filter.ts';
+import type { MemoryLogCluster } from './log-cluster.ts';
+
+/** One delivery: at least one batch, then no more than this. */
+export interface DeliveryLimits {
+  readonly deliveryBytes?: number;
+  readonly deliveryRecords?: number;
+}
+
+/** Where one reader stands in its partitions, and what it gets next: one partition after the other, so none starves. */
+export class MemoryCursors {
+  readonly #cluster: MemoryLogCluster;
+  readonly #limits: DeliveryLimits;
+  readonly #terms = new TermFilter();
+  /** In order of service: the partition served last is the last. */
+  readonly #offsets = new Map<PartitionId, number>();
+
+  constructor(cluster: MemoryLogCluster, limits: DeliveryLimits) {
+    this.#cluster = cluster;
+    this.#limits = limits;
+  }
+
+  /** Drops what is not named (`lost`: there was any) and answers what is named but not yet started. */
+  keepOnly(partitions: readonly PartitionId[]): { readonly gained: PartitionId[]; readonly lost: boolean } {
+    const kept = new Set(partitions);
+    const before = this.#offsets.size;
+    for (const partition of this.#offsets.keys()) if (!kept.has(partition)) this.#offsets.delete(partition);
+    return { lost: this.#offsets.size < before, gained: partitions.filter((partition) => !this.#offsets.has(partition)) };
+  }
+
+  /** Throws LOG_LOST_HISTORY where the log cannot be read from this offset. */
+  start(partition: PartitionId, offset: number): void {
+    const { startOffset, endOffset } = this.#cluster.partition(partition);
+    if (offset < startOffset) throw lostHistory(partition, offset, startOffset);
+    if (offset > endOffset) throw aheadOfLog(partition, offset, endOffset);
+    this.#terms.forget(partition);
+    this.#offsets.set(partition, offset);
+  }
+
+  next(): Delivery | undefined {
+    for (const [partition, offset] of this.#offsets) {
+      const delivery = this.#from(partition, offset);
+      if (!delivery) continue;
+      this.#offsets.delete(partition);
+      this.#offsets.set(partition, delivery.nextOffset);
+      return delivery;
+    }
+    return undefined;
+  }
+
+  #from(partition: PartitionId, offset: number): Delivery | undefined {
+    const { deliveryBytes = 1024 * 1024, deliveryRecords = 5000 } = { ...this.#cluster.settings, ...this.#limits };
+    const { batches, startOffset, endOffset } = this.#cluster.partition(partition);
+    if (offset < startOffset) throw lostHistory(partition, offset, startOffset);
+    const records: LogRecord[] = [];
+    let nextOffset = offset;
+    let bytes = 0;
+    for (const batch of batches) {
+      if (batch.nextOffset <= offset) continue;
+      const count = batch.nextOffset - batch.baseOffset;
+      if (records.length > 0 && (bytes + batch.rawBytes > deliveryBytes || records.length + count > deliveryRecords)) break;
+      const decoded = decodeRecordBatch(batch.data, this.#cluster.settings.codec, `${partition}@${batch.baseOffset}`, batch.rawBytes);
+      const wanted = batch.baseOffset < offset ? decoded.filter((record) => record.offset >= offset) : decoded;
+      for (const record of this.#terms.keep(partition, wanted)) records.push(record);
+      bytes += batch.rawBytes;
+      nextOffset = batch.nextOffset;
+    }
+    // Nothing but records that do not count: no delivery, and the next batch will carry the offset past them.
+    return records.length > 0 ? { partition, records, nextOffset, endOffset } : undefined;
+  }
+}

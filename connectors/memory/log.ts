@@ -1,0 +1,149 @@
+/** The log without a server, for tests and simulations: one cluster object is the durable log, every open one process. */
+import type { TableSchema } from '../../src/core/change.ts';
+import { logClosed } from '../../src/core/log-errors.ts';
+import {
+  partitionId,
+  type Delivery,
+  type Finding,
+  type Log,
+  type LogState,
+  type Offsets,
+  type PartitionId,
+  type StreamSpec,
+  type Writer,
+} from '../../src/core/ports.ts';
+import type { MemoryLogCluster } from './log-cluster.ts';
+import { type DeliveryLimits, MemoryCursors } from './log-cursors.ts';
+import { MemoryWriter } from './log-writer.ts';
+
+/** A new process on this log. New streams are made; throws LOG_PARTITIONS_CHANGED. */
+export function openMemoryLog(cluster: MemoryLogCluster, streams: readonly StreamSpec[], limits: DeliveryLimits = {}): MemoryLog {
+  cluster.ensure(streams);
+  return new MemoryLog(cluster, streams, limits);
+}
+
+export class MemoryLog implements Log {
+  readonly partitionIds: readonly PartitionId[];
+  readonly #cluster: MemoryLogCluster;
+  readonly #limits: DeliveryLimits;
+  readonly #closed = new AbortController();
+
+  constructor(cluster: MemoryLogCluster, streams: readonly StreamSpec[], limits: DeliveryLimits) {
+    this.#cluster = cluster;
+    this.#limits = limits;
+    this.partitionIds = streams.flatMap(({ topic, partitions }) => Array.from({ length: partitions }, (_, n) => partitionId(topic, n)));
+  }
+
+  /** The process is gone: nothing that it had not made durable happens, its lock and its memberships are free at once. */
+  crash(): void {
+    if (this.#closed.signal.aborted) return;
+    this.#closed.abort();
+    this.#cluster.expel(this);
+    if (this.#cluster.leader?.owner === this) this.#cluster.depose();
+  }
+
+  get crashed(): boolean {
+    return this.#closed.signal.aborted;
+  }
+
+  check(): Promise<readonly Finding[]> {
+    return Promise.resolve([]);
+  }
+
+  async lead(signal: AbortSignal): Promise<Writer> {
+    const either = AbortSignal.any([signal, this.#closed.signal]);
+    while (this.#cluster.leader !== undefined && !either.aborted) await this.#cluster.wait(either);
+    signal.throwIfAborted();
+    this.throwIfClosed();
+    this.#cluster.term += 1;
+    const writer = new MemoryWriter(this.#cluster, this, this.#cluster.term);
+    this.#cluster.leader = writer;
+    return writer;
+  }
+
+  async *read(
+    group: string,
+    claim: (partitions: readonly PartitionId[]) => Promise<Offsets>,
+    signal: AbortSignal,
+  ): AsyncGenerator<Delivery, void, undefined> {
+    const cluster = this.#cluster;
+    const either = AbortSignal.any([signal, this.#closed.signal]);
+    let member = cluster.join(group, this);
+    let cursors = new MemoryCursors(cluster, this.#limits);
+    try {
+      while (!either.aborted) {
+        if (!cluster.members.has(member.id)) {
+          member = cluster.join(group, this);
+          cursors = new MemoryCursors(cluster, this.#limits);
+        }
+        const share = cluster.share(member);
+        const { gained, lost } = cursors.keepOnly(share);
+        // Also told when some only went: a transaction that waits for one of them would wait for ever.
+        if (gained.length > 0 || lost) {
+          const from = await claim(gained);
+          const still = new Set(cluster.members.has(member.id) ? cluster.share(member) : []);
+          for (const partition of gained) if (still.has(partition)) cursors.start(partition, from.get(partition) ?? 0);
+          continue;
+        }
+        const delivery = cursors.next();
+        if (delivery) yield delivery;
+        else await cluster.wait(either);
+      }
+      if (!signal.aborted) throw logClosed();
+    } finally {
+      cluster.members.delete(member.id);
+      cluster.changed();
+    }
+  }
+
+  async *readFrom(offsets: Offsets, signal: AbortSignal): AsyncGenerator<Delivery, void, undefined> {
+    const either = AbortSignal.any([signal, this.#closed.signal]);
+    const cursors = new MemoryCursors(this.#cluster, this.#limits);
+    for (const [partition, offset] of offsets) cursors.start(partition, offset);
+    while (!either.aborted) {
+      const delivery = cursors.next();
+      if (delivery) yield delivery;
+      else await this.#cluster.wait(either);
+    }
+    if (!signal.aborted) throw logClosed();
+  }
+
+  async applied(group: string, offsets: Offsets): Promise<void> {
+    this.throwIfClosed();
+    const known = this.#cluster.groups.get(group) ?? new Map<PartitionId, number>();
+    for (const [partition, offset] of offsets) known.set(partition, offset);
+    this.#cluster.groups.set(group, known);
+  }
+
+  async forget(group: string): Promise<void> {
+    this.throwIfClosed();
+    this.#cluster.groups.delete(group);
+  }
+
+  async schema(id: string): Promise<TableSchema | undefined> {
+    this.throwIfClosed();
+    return this.#cluster.schemas.get(id);
+  }
+
+  async state(): Promise<LogState> {
+    this.throwIfClosed();
+    const { logId, startRecord, leader, groups } = this.#cluster;
+    const complete = this.#cluster.complete();
+    return {
+      logId,
+      partitions: new Map([...this.#cluster.partitions].map(([id, { startOffset, endOffset }]) => [id, { startOffset, endOffset }])),
+      groups: new Map([...groups].map(([group, offsets]) => [group, new Map(offsets)])),
+      ...(startRecord && { start: startRecord }),
+      ...(complete && { complete }),
+      ...(leader && { leader: `term ${leader.term}` }),
+    };
+  }
+
+  throwIfClosed(): void {
+    if (this.#closed.signal.aborted) throw logClosed();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.crash();
+  }
+}

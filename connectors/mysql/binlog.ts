@@ -1,0 +1,163 @@
+/**
+ * zongji behind a pull buffer. zongji owns connection, authentication, framing and the dump command; the packets go to our
+ * reader. The hook uses private members of exactly zongji 0.9.0: test/integration/mysql-stream.test.ts fails when they change.
+ */
+import ZongJi from '@vlasky/zongji';
+import type { SourceBatch } from '../../src/core/ports.ts';
+import { CrossfadeError, asCrossfadeError } from '../../src/core/errors.ts';
+import { connectionOptions, serverName } from './connect.ts';
+import type { MysqlSettings } from './config.ts';
+import { fromDriver, unreachable } from './errors.ts';
+import { Outbox } from './outbox.ts';
+import { BinlogReader, type ReaderOptions, type ReadPlan } from './reader.ts';
+
+/** mysql2's packet, one object used again for each: the payload is from `offset` to `end`. */
+interface Packet {
+  readonly buffer: Buffer;
+  readonly offset: number;
+  readonly end: number;
+  isEOF(): boolean;
+  isError(): boolean;
+  asError(encoding: string): Error;
+}
+interface DumpConnection {
+  readonly clientEncoding: string;
+  query(sql: string, done: (error: unknown) => void): void;
+  pause(): void;
+  resume(): void;
+}
+type Step = (packet: Packet, connection: DumpConnection) => Step | null;
+interface BinlogCommand {
+  start(packet: Packet, connection: DumpConnection): Step;
+  on(event: 'error', listener: (error: unknown) => void): void;
+}
+interface ZongjiInside {
+  BinlogClass: new (callback: unknown) => BinlogCommand;
+  readonly connection: DumpConnection | null;
+}
+
+export interface Dump {
+  readonly plan: ReadPlan;
+  readonly reader: ReaderOptions;
+  readonly serverId: number;
+}
+
+/** Paused longer than this, and the server ends the connection: a sink that stalls for hours is ours to bear, not its. */
+const netWriteTimeoutSeconds = 24 * 3600;
+const missedHeartbeats = 3;
+
+export class BinlogStream implements Disposable {
+  readonly #zongji: ZongJi;
+  readonly #reader: BinlogReader;
+  readonly #outbox: Outbox;
+  readonly #doing: string;
+  readonly #watchdog: NodeJS.Timeout;
+  #silentTicks = 0;
+  #stopped = false;
+
+  constructor(settings: MysqlSettings, dump: Dump) {
+    this.#doing = `reading the binlog of ${serverName(settings)}`;
+    this.#reader = new BinlogReader(dump.plan, dump.reader);
+    this.#zongji = new ZongJi(connectionOptions(settings) as ConstructorParameters<typeof ZongJi>[0]);
+    const inside = this.#zongji as unknown as ZongjiInside;
+    this.#outbox = new Outbox(
+      { position: () => this.#reader.position(), throughUs: () => this.#reader.throughUs() },
+      { pause: () => inside.connection?.pause(), resume: () => inside.connection?.resume() },
+    );
+    this.#reader.connect(this.#outbox);
+    this.#zongji.on('error', (error: unknown) => this.#fail(error));
+    this.#zongji.on('ready', () => this.#prepare(inside, settings.heartbeatSeconds));
+    this.#zongji.start(startOptions(dump));
+    // Ticks, not a clock: a process that was busy or frozen must not take its own silence for the server's.
+    this.#watchdog = setInterval(() => this.#watch(), settings.heartbeatSeconds * 1000);
+  }
+
+  /** Bytes of changes that wait for the consumer. */
+  get bufferedBytes(): number {
+    return this.#outbox.bytes;
+  }
+
+  next(): Promise<SourceBatch> {
+    return this.#outbox.next();
+  }
+
+  /** Ends the stream; `next` throws the reason as it is. */
+  abort(reason: unknown): void {
+    this.#stop();
+    this.#outbox.fail(reason);
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop();
+  }
+
+  /** `ready` comes synchronously before the dump command is queued: what is asked here runs first. */
+  #prepare(zongji: ZongjiInside, heartbeatSeconds: number): void {
+    const { connection } = zongji;
+    const nanoseconds = Math.round(heartbeatSeconds * 1e9);
+    const session = `SET @master_heartbeat_period = ${nanoseconds}, @source_heartbeat_period = ${nanoseconds},
+      @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32', SESSION net_write_timeout = ${netWriteTimeoutSeconds}`;
+    connection?.query(session, (error) => {
+      if (error) this.#fail(error);
+    });
+    const packet = this.#packet.bind(this);
+    const failed = (error: unknown) => this.#fail(error);
+    zongji.BinlogClass = class extends zongji.BinlogClass {
+      constructor(callback: unknown) {
+        super(callback);
+        this.on('error', failed);
+      }
+      override start(first: Packet, connection: DumpConnection): Step {
+        super.start(first, connection);
+        return packet;
+      }
+    };
+  }
+
+  #packet(packet: Packet, connection: DumpConnection): Step | null {
+    if (this.#stopped) return null;
+    this.#silentTicks = 0;
+    try {
+      if (packet.isError()) this.#fail(packet.asError(connection.clientEncoding));
+      else if (packet.isEOF()) this.#fail(unreachable(`${this.#doing}: the server ended the stream`));
+      else this.#reader.event(packet.buffer, packet.offset + 1, packet.end);
+    } catch (error) {
+      this.#fail(error instanceof CrossfadeError ? error : asCrossfadeError(error));
+    }
+    return this.#stopped ? null : this.#step;
+  }
+  readonly #step: Step = (packet, connection) => this.#packet(packet, connection);
+
+  #watch(): void {
+    this.#silentTicks = this.#outbox.paused ? 0 : this.#silentTicks + 1;
+    if (this.#silentTicks <= missedHeartbeats) return;
+    this.#fail(
+      new CrossfadeError({
+        code: 'SOURCE_SILENT',
+        fault: 'retry',
+        message: `${this.#doing}: the server sent nothing, not even a heartbeat`,
+        remedy: 'Crossfade connects again by itself. If this lasts, something between here and the server swallows packets.',
+      }),
+    );
+  }
+
+  /** Stops at once; what the connection says afterwards is noise of its teardown. */
+  #fail(error: unknown): void {
+    if (this.#stopped) return;
+    this.#stop();
+    this.#outbox.fail(fromDriver(error, this.#doing));
+  }
+
+  #stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    clearInterval(this.#watchdog);
+    this.#zongji.stop();
+  }
+}
+
+function startOptions({ plan, serverId }: Dump): { serverId: number; gtidSet?: string; filename?: string; position?: number } {
+  if (plan.byGtid && !plan.seedGtids) return { serverId, gtidSet: plan.dumpGtids };
+  // The dump command has 32 bits for an offset; what lies beyond is reached from the file's start.
+  return { serverId, filename: plan.dumpFrom.file, position: plan.dumpFrom.offset > 0xffffffff ? 4 : plan.dumpFrom.offset };
+}

@@ -1,0 +1,59 @@
+/** The configuration of a MySQL source: a URL, or its parts spelled out. */
+import { z } from 'zod';
+
+const start = z
+  .union([
+    z.strictObject({ gtid: z.string().describe('Executed GTID set: everything that is not in it is read.') }),
+    z.strictObject({ file: z.string().regex(/\.\d+$/, 'a binlog file looks like binlog.000042'), offset: z.int().min(4) }),
+  ])
+  .describe('Where a new pipeline starts; without it at the end of the binlog as it is then.');
+
+const tls = z
+  .union([
+    z.boolean(),
+    z.strictObject({
+      ca: z.string().optional().describe('File with the certificates to trust (PEM); without it the system\'s.'),
+      cert: z.string().optional().describe('File with our certificate (PEM).'),
+      key: z.string().optional().describe('File with its key (PEM).'),
+      verify: z.boolean().default(true).describe('Verify certificate and host name.'),
+    }),
+  ])
+  .describe('true: encrypt and verify the certificate and the host name.');
+
+const parts = z.strictObject({
+  host: z.string().min(1),
+  port: z.int().min(1).max(65535).default(3306),
+  user: z.string().min(1),
+  password: z.string().default(''),
+  tls: tls.default(false),
+  start: start.optional(),
+  serverId: z.int().min(1).max(4294967295).optional().describe('Replica id; unique among all readers of the server. Without it a random one.'),
+  heartbeatSeconds: z.number().min(0.1).max(60).default(2).describe('So often an idle server says that it is there; three missed ones end the connection.'),
+});
+
+export interface MysqlSettings extends z.output<typeof parts> {}
+
+const url = z.string().transform((text, context): z.input<typeof parts> => {
+  const parsed = URL.parse(text);
+  if (!parsed || parsed.protocol !== 'mysql:' || parsed.hostname === '') {
+    context.addIssue({ code: 'custom', message: 'expected mysql://user:password@host:port' });
+    return z.NEVER;
+  }
+  if ((parsed.pathname !== '' && parsed.pathname !== '/') || parsed.search !== '' || parsed.hash !== '') {
+    context.addIssue({ code: 'custom', message: 'a MySQL URL ends behind host and port; spell out "url", "tls" and "start" for more' });
+    return z.NEVER;
+  }
+  return {
+    host: parsed.hostname.replace(/^\[|\]$/g, ''),
+    port: parsed.port === '' ? 3306 : Number(parsed.port),
+    user: decodeURIComponent(parsed.username) || 'root',
+    password: decodeURIComponent(parsed.password),
+  };
+});
+
+const urlWithMore = z
+  .strictObject({ url, ...parts.pick({ tls: true, start: true, serverId: true, heartbeatSeconds: true }).partial().shape })
+  .transform(({ url, ...more }) => ({ ...url, ...more }));
+
+/** Accepts `mysql://…`, `{ url: mysql://…, tls, start, … }`, or `{ host, user, password, … }`; answers MysqlSettings. */
+export const mysqlSchema = z.union([url, urlWithMore, parts]).pipe(parts);

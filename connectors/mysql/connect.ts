@@ -1,0 +1,107 @@
+/** Short connections for questions to the server; the binlog's own connections are in binlog.ts. */
+import { readFileSync } from 'node:fs';
+import type { Connection, ConnectionOptions, RowDataPacket } from 'mysql2/promise';
+import { createConnection } from 'mysql2/promise';
+import type { TableId } from '../../src/core/change.ts';
+import type { Collations } from './charsets.ts';
+import type { MysqlSettings } from './config.ts';
+import { fromDriver } from './errors.ts';
+
+const connectTimeoutMs = 10_000;
+
+/** `host:port`, for messages. */
+export const serverName = ({ host, port }: MysqlSettings): string => `${host}:${port}`;
+
+/** For both drivers: zongji hands its settings to mysql2 as they are. */
+export function connectionOptions(settings: MysqlSettings): ConnectionOptions {
+  const { host, port, user, password, tls } = settings;
+  return {
+    host,
+    port,
+    user,
+    password,
+    connectTimeout: connectTimeoutMs,
+    enableKeepAlive: true,
+    keepAliveInitialDelay: 10_000,
+    dateStrings: true,
+    timezone: 'Z',
+    supportBigNumbers: true,
+    charset: 'utf8mb4',
+    ...(tls === false ? {} : { ssl: tlsOptions(tls === true ? { verify: true } : tls) }),
+  };
+}
+
+type Tls = Exclude<MysqlSettings['tls'], boolean>;
+
+function tlsOptions({ ca, cert, key, verify }: Tls): NonNullable<Exclude<ConnectionOptions['ssl'], string>> {
+  return {
+    rejectUnauthorized: verify,
+    verifyIdentity: verify,
+    ...(ca === undefined ? {} : { ca: readFileSync(ca) }),
+    ...(cert === undefined ? {} : { cert: readFileSync(cert) }),
+    ...(key === undefined ? {} : { key: readFileSync(key) }),
+  };
+}
+
+export type Row = Readonly<Record<string, unknown>>;
+
+/** One connection for a few questions; errors are ours. */
+export class Metadata implements AsyncDisposable {
+  readonly #connection: Connection;
+  readonly #doing: string;
+  private constructor(connection: Connection, doing: string) {
+    this.#connection = connection;
+    this.#doing = doing;
+    // A connection that dies between two questions makes the next one fail; without a listener it would end the process.
+    connection.on('error', () => {});
+  }
+
+  static async open(settings: MysqlSettings, doing = 'asking'): Promise<Metadata> {
+    const what = `${doing} ${serverName(settings)}`;
+    try {
+      return new Metadata(await createConnection(connectionOptions(settings)), what);
+    } catch (error) {
+      throw fromDriver(error, what);
+    }
+  }
+
+  async rows(sql: string, values: readonly (string | number)[] = []): Promise<readonly Row[]> {
+    try {
+      const [rows] = await this.#connection.query<RowDataPacket[]>(sql, [...values]);
+      return rows;
+    } catch (error) {
+      throw fromDriver(error, this.#doing);
+    }
+  }
+
+  /** System variables by name; one that the server does not know is absent. */
+  async variables(names: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    const rows = await this.rows(`SHOW GLOBAL VARIABLES WHERE Variable_name IN (${names.map(() => '?').join(', ')})`, names);
+    return new Map(rows.map((row) => [String(row['Variable_name']).toLowerCase(), String(row['Value'])]));
+  }
+
+  async collations(): Promise<Collations> {
+    const ids = await this.rows('SELECT ID AS id, CHARACTER_SET_NAME AS name FROM information_schema.COLLATIONS WHERE ID IS NOT NULL');
+    const widths = await this.rows('SELECT CHARACTER_SET_NAME AS name, MAXLEN AS bytes FROM information_schema.CHARACTER_SETS');
+    return {
+      charsetOf: new Map(ids.map((row) => [Number(row['id']), String(row['name'])])),
+      maxBytesOf: new Map(widths.map((row) => [String(row['name']), Number(row['bytes'])])),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#connection.destroy();
+  }
+}
+
+const systemDatabases = "'mysql', 'information_schema', 'performance_schema', 'sys'";
+
+/** All tables that could be captured, with the server's estimate of their rows; for `init`. */
+export async function listTables(settings: MysqlSettings): Promise<readonly { readonly table: TableId; readonly rows: number }[]> {
+  await using metadata = await Metadata.open(settings, 'listing the tables of');
+  const rows = await metadata.rows(
+    `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS name, TABLE_ROWS AS estimate FROM information_schema.TABLES
+      WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN (${systemDatabases}) ORDER BY TABLE_SCHEMA, TABLE_NAME`,
+  );
+  return rows.map((row) => ({ table: { database: String(row['db']), table: String(row['name']) }, rows: Number(row['estimate'] ?? 0) }));
+}

@@ -1,0 +1,145 @@
+/** From the driver's errors to ours: the one place. What is not listed is fatal. */
+import { tableName, type TableId } from '../../src/core/change.ts';
+import { CrossfadeError, type ErrorCode, type Fault } from '../../src/core/errors.ts';
+
+interface DriverError {
+  readonly code: string;
+  readonly errno: number;
+  readonly message: string;
+}
+
+const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+function driverError(thrown: unknown): DriverError {
+  const fields = (typeof thrown === 'object' && thrown !== null ? thrown : {}) as { code?: unknown; errno?: unknown; message?: unknown };
+  return { code: text(fields.code), errno: typeof fields.errno === 'number' ? fields.errno : 0, message: text(fields.message) };
+}
+
+/** The server or the way to it is gone, for now. */
+const unreachableCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EHOSTDOWN',
+  'ENETDOWN',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'PROTOCOL_CONNECTION_LOST',
+  'PROTOCOL_SEQUENCE_TIMEOUT',
+  'ERR_STREAM_WRITE_AFTER_END',
+  'ERR_STREAM_DESTROYED',
+  'ERR_SOCKET_CLOSED',
+]);
+/** Too many connections, server shutdown, killed, interrupted, lock and network trouble on the server's side. */
+const unreachableNumbers = new Set([1040, 1042, 1053, 1077, 1078, 1079, 1129, 1152, 1158, 1159, 1160, 1161, 1184, 1203, 1205, 1213, 1226, 1317, 1927, 2002, 2003, 2006, 2013, 3032, 3168, 3169, 4031]);
+const privilegeNumbers = new Set([1044, 1142, 1143, 1227, 1370]);
+const tlsCodes = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HANDSHAKE_(NO_SSL|SSL)|EPROTO)/;
+
+/** `doing` is what was tried, in words: `reading the binlog of db.internal:3306`. */
+export function fromDriver(thrown: unknown, doing: string): CrossfadeError {
+  if (thrown instanceof CrossfadeError) return thrown;
+  const error = driverError(thrown);
+  const make = (code: ErrorCode, fault: Fault, why: string, remedy: string) =>
+    new CrossfadeError({ code, fault, message: `${doing}: ${why}`, remedy, cause: thrown });
+  if (error.errno === 1236) return fromDump(error, make);
+  if (error.errno === 1045 || error.errno === 1698 || error.errno === 3118 || error.errno === 1862) {
+    return make('SOURCE_AUTH', 'fatal', 'the server refused the user or the password', 'Correct user and password under "source" in the configuration, then start again.');
+  }
+  if (privilegeNumbers.has(error.errno)) {
+    return make('SOURCE_PRIVILEGE', 'fatal', 'the user lacks a privilege', 'Run "crossfade check": it names each missing privilege with its GRANT statement.');
+  }
+  if (tlsCodes.test(error.code)) {
+    return make('SOURCE_AUTH', 'fatal', `the TLS connection was not trusted (${error.code})`, 'Give the right "tls.ca" and host name under "source", or the certificate that the server expects.');
+  }
+  if (unreachableCodes.has(error.code) || unreachableNumbers.has(error.errno)) {
+    return make('SOURCE_UNREACHABLE', 'retry', `the server cannot be reached or went away (${error.code || error.errno})`, 'Crossfade tries again by itself; if this lasts, look at the server and the network.');
+  }
+  return make('SOURCE_FAILED', 'fatal', `the server or driver failed in a way that is not foreseen (${error.code || 'no code'}, ${error.errno})`, 'Nothing was lost: the last durable position stands. Look at the server, then start again.');
+}
+
+type Make = (code: ErrorCode, fault: Fault, why: string, remedy: string) => CrossfadeError;
+
+/** Error 1236 is every refusal of the binlog dump; only its text tells them apart. */
+function fromDump({ message }: DriverError, make: Make): CrossfadeError {
+  if (/purged|Could not find first log file|could not find next log/i.test(message)) return make('SOURCE_POSITION_PURGED', 'fatal', purgedWhy, purgedRemedy);
+  if (/same server_(uuid|id)|same server.?id/i.test(message)) {
+    return make(
+      'SOURCE_SERVER_ID_TAKEN',
+      'retry',
+      'another reader connected with the same server id, and the server ended this one',
+      'Is a second capture of this pipeline running? Stop it; or give each reader its own "serverId" under "source".',
+    );
+  }
+  if (/impossible position|bogus data|log event entry exceeded|position > file size|not a binary log|event read from binlog did not pass|corrupt/i.test(message)) {
+    return make('SOURCE_POSITION_INVALID', 'fatal', 'the server cannot read its binlog at our position', 'The binlog was damaged, reset or replaced. Start a new pipeline, or restore the binlog; see the runbook.');
+  }
+  if (/replica has more GTIDs|slave has more GTIDs/i.test(message)) return make('SOURCE_HISTORY_DIVERGED', 'fatal', divergedWhy, divergedRemedy);
+  if (/AUTO_POSITION|anonymous transaction|GTID_MODE/i.test(message)) {
+    return make('SOURCE_SETTING', 'fatal', 'the server cannot stream by GTID', 'SET PERSIST gtid_mode = ON; or start a new pipeline by file and offset.');
+  }
+  if (/shutdown|shutting down/i.test(message)) return make('SOURCE_UNREACHABLE', 'retry', 'the server is shutting down', 'Crossfade tries again by itself.');
+  return make('SOURCE_FAILED', 'fatal', 'the server ended the binlog stream for a reason that is not foreseen', 'Nothing was lost: the last durable position stands. Look at the server, then start again.');
+}
+
+const purgedWhy = 'the server no longer has the binlog at our position';
+const purgedRemedy =
+  'Changes between our position and the oldest binlog are gone. Rebuild the services from a new pipeline; keep binlogs longer (binlog_expire_logs_seconds) than capture may be down.';
+const divergedWhy = 'the server does not have the transactions that were already read: its history is another one';
+const divergedRemedy =
+  'A failover lost transactions, or a backup was restored: the log holds changes that the source forgot. Compare both, then start a new pipeline; see the runbook.';
+
+export function purged(what: string): CrossfadeError {
+  return new CrossfadeError({ code: 'SOURCE_POSITION_PURGED', fault: 'fatal', message: `${purgedWhy}: ${what}`, remedy: purgedRemedy });
+}
+
+export function diverged(what: string): CrossfadeError {
+  return new CrossfadeError({ code: 'SOURCE_HISTORY_DIVERGED', fault: 'fatal', message: `${divergedWhy}: ${what}`, remedy: divergedRemedy });
+}
+
+export function unreachable(what: string): CrossfadeError {
+  return new CrossfadeError({
+    code: 'SOURCE_UNREACHABLE',
+    fault: 'retry',
+    message: what,
+    remedy: 'Crossfade tries again by itself; if this lasts, look at the server and the network.',
+  });
+}
+
+export function corruptEvent(what: string, where = 'the binlog'): CrossfadeError {
+  return new CrossfadeError({
+    code: 'SOURCE_EVENT_CORRUPT',
+    fault: 'fatal',
+    message: `an event of ${where} is damaged: ${what}`,
+    remedy: 'Nothing after it was read. Look at the server with mysqlbinlog --verify-binlog-checksum; if the file is sound, start again: the network damaged it.',
+  });
+}
+
+export function unsupportedEvent(what: string, remedy: string): CrossfadeError {
+  return new CrossfadeError({ code: 'SOURCE_EVENT_UNSUPPORTED', fault: 'fatal', message: `the binlog holds ${what}, which is not carried`, remedy });
+}
+
+export function setting(what: string, fix: string): CrossfadeError {
+  return new CrossfadeError({ code: 'SOURCE_SETTING', fault: 'fatal', message: what, remedy: `Run on the source, then start again: ${fix}` });
+}
+
+export function keyless(table: TableId): CrossfadeError {
+  return new CrossfadeError({
+    code: 'SOURCE_TABLE_KEYLESS',
+    fault: 'fatal',
+    message: `table ${tableName(table)} has no primary key and no unique key without NULL`,
+    remedy: `Add a primary key, or name the columns that identify a row with "key: [...]" at ${tableName(table)} in the configuration.`,
+  });
+}
+
+export function invalidValue(table: TableId, column: string, where: string): CrossfadeError {
+  return new CrossfadeError({
+    code: 'SOURCE_VALUE_INVALID',
+    fault: 'poison',
+    message: `a value of ${tableName(table)}.${column} at ${where} is not valid in its type or character set`,
+    remedy: 'Correct the row in the source. The change itself stays in the binlog: see the runbook for what can be done with it.',
+  });
+}

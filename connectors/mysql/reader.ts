@@ -1,0 +1,301 @@
+/** The order of a binlog stream: packet after packet to the right handler, and where each event is in which file. */
+import { tableName } from '../../src/core/change.ts';
+import { CrossfadeError } from '../../src/core/errors.ts';
+import { corruptEvent, diverged } from './errors.ts';
+import { checksumBytes, checksumsFollow, EventHeader, headerBytes, parseQuery, parseRotate, treatmentOf, verifyChecksum } from './events.ts';
+import { parseGtidEvent, parsePreviousGtids, parseTaggedGtidEvent, type GtidEvent } from './gtid-event.ts';
+import { GtidSet } from './gtid.ts';
+import { JsonOut } from './json-out.ts';
+import { fileNumber, positionText, type LastTransaction, type MysqlPosition } from './position.ts';
+import type { Outbox } from './outbox.ts';
+import { countRows, decodeRows, parseRowsHeader, type RowsKind } from './rows.ts';
+import { Shapes, tableId, type Tables } from './shapes.ts';
+import { meaningOf, type StatementMeaning } from './statement.ts';
+import { placeText, TransactionAssembler, type EndedTransaction, type Place, type TransactionReceiver } from './transaction.ts';
+import type { RowChange } from '../../src/core/ports.ts';
+
+/** Where reading goes on, as history.ts decided. */
+export interface ReadPlan {
+  readonly from: MysqlPosition;
+  /** The server that is read. */
+  readonly uuid: string;
+  readonly epoch: number;
+  /** Our GTID set counts; else file and offset do. */
+  readonly byGtid: boolean;
+  /** The set is not known yet: it is collected from the file's start. */
+  readonly seedGtids: boolean;
+  /** Must be met again, with the same content, before anything goes out. */
+  readonly prove: LastTransaction | null;
+  /** Where the dump begins: by set, or by place. */
+  readonly dumpGtids: string;
+  readonly dumpFrom: Place;
+  /** The server's end when we connected: beyond it `prove` can no longer come. */
+  readonly end: Place;
+}
+
+/** Idle time is counted in heartbeats: the server sends one this long after the last event or heartbeat. */
+export interface ReaderOptions {
+  readonly tables: Tables;
+  readonly untransactional: ReadonlySet<string>;
+  readonly partBytes: number;
+  readonly heartbeatUs: number;
+  /** The server's clock minus ours, in microseconds. */
+  readonly clockOffsetUs: number;
+}
+
+export class BinlogReader implements TransactionReceiver {
+  readonly #plan: ReadPlan;
+  readonly #options: ReaderOptions;
+  readonly #shapes: Shapes;
+  readonly #assembler: TransactionAssembler;
+  readonly #header = new EventHeader();
+  readonly #out = new JsonOut();
+  #outbox: Outbox | undefined;
+  #checksums = true;
+  #file = '';
+  /** True offset of the event at hand, and of the next. */
+  #at = 0;
+  #next = 0;
+  #gtids: GtidSet | null;
+  #prove: LastTransaction | null;
+  #epoch: number;
+  /** What the transaction at hand is for; only what was never read is handed on. */
+  #purpose: 'deliver' | 'prove' | 'skip' = 'deliver';
+  #committed: { file: string; pos: number; last: LastTransaction | null };
+  #throughUs: number;
+  #lastArrivalMs = 0;
+  #started = false;
+
+  constructor(plan: ReadPlan, options: ReaderOptions) {
+    this.#plan = plan;
+    this.#options = options;
+    this.#shapes = new Shapes(options.tables);
+    this.#gtids = plan.byGtid ? GtidSet.parse(plan.from.gtid ?? '') : null;
+    this.#prove = plan.prove;
+    this.#epoch = plan.epoch;
+    const { file, pos, last } = plan.from;
+    this.#committed = { file, pos, last };
+    this.#throughUs = plan.from.throughUs;
+    const { partBytes, untransactional } = options;
+    this.#assembler = new TransactionAssembler({ partBytes, untransactional, tableNameOf: (schema) => tableName(schema.table) }, this, plan.from.xa);
+  }
+
+  /** The outbox asks the reader for positions, the reader puts into the outbox. */
+  connect(outbox: Outbox): void {
+    this.#outbox = outbox;
+  }
+
+  position(): string {
+    return positionText({
+      uuid: this.#plan.uuid,
+      epoch: this.#epoch,
+      gtid: this.#gtids?.toString() ?? null,
+      ...this.#committed,
+      xa: [...this.#assembler.harmlessXa],
+      throughUs: this.#throughUs,
+    });
+  }
+  throughUs(): number {
+    return this.#throughUs;
+  }
+
+  /** One event, from its header to its end. Throws CrossfadeError for everything that must stop the stream. */
+  event(b: Buffer, from: number, end: number): void {
+    const header = this.#header;
+    header.read(b, from, end);
+    const treatment = treatmentOf(header.type, placeText(this.#place()));
+    const format = treatment?.handle === 'format';
+    if (format) this.#checksums = checksumsFollow(b, end);
+    if (this.#checksums) verifyChecksum(b, from, end);
+    if (header.inFile && treatment?.handle !== 'heartbeat') this.#advance();
+    if (treatment) this.#handle(treatment.handle, treatment.version ?? 2, b, from + headerBytes, this.#checksums || format ? end - checksumBytes : end);
+    this.#lastArrivalMs = performance.now();
+  }
+
+  /** Offsets come with 32 bits; only forward is possible, so the nearest one ahead is meant. */
+  #advance(): void {
+    const start = (this.#header.logPos - this.#header.size) >>> 0;
+    const ahead = (start - (this.#next % 4294967296) + 4294967296) % 4294967296;
+    this.#at = this.#next + ahead;
+    this.#next = this.#at + this.#header.size;
+  }
+
+  #place(): Place {
+    return { file: this.#file, offset: this.#at };
+  }
+
+  // eslint-disable-next-line complexity -- the table of events is one switch on purpose: nothing can fall between two.
+  #handle(handle: NonNullable<ReturnType<typeof treatmentOf>>['handle'], version: 1 | 2, b: Buffer, body: number, end: number): void {
+    switch (handle) {
+      case 'table map':
+        return this.#shapes.learn(b, body, end);
+      case 'write rows':
+      case 'update rows':
+      case 'delete rows':
+        return this.#rows(handle, version, b, body, end);
+      case 'gtid':
+        return this.#begin(parseGtidEvent(b, body, end, false));
+      case 'anonymous gtid':
+        return this.#begin(parseGtidEvent(b, body, end, true));
+      case 'tagged gtid':
+        return this.#begin(parseTaggedGtidEvent(b, body, end));
+      case 'query':
+        return this.#query(b, body, end);
+      case 'xid':
+        return this.#assembler.commit();
+      case 'xa prepare':
+        return this.#assembler.xaPrepare(b[body] === 1, this.#place());
+      case 'rotate':
+        return this.#rotate(b, body, end);
+      case 'heartbeat':
+        return this.#heartbeat();
+      case 'previous gtids':
+        if (this.#plan.seedGtids) this.#gtids?.merge(parsePreviousGtids(b, body, end));
+        return;
+      case 'format':
+        if (!this.#prove && !this.#plan.seedGtids) this.#begun();
+        return;
+    }
+  }
+
+  #begun(): void {
+    if (this.#started) return;
+    this.#started = true;
+    this.#outbox?.open();
+  }
+
+  #rotate(b: Buffer, body: number, end: number): void {
+    const { file, offset } = parseRotate(b, body, end);
+    this.#file = file;
+    this.#at = offset;
+    this.#next = offset;
+    // A file's own ROTATE ends it; the one made for this connection only says where we are.
+    if (this.#assembler.open) throw corruptEvent('a file ends inside a transaction', placeText(this.#place()));
+    if (!this.#isBeforeStart(this.#place())) this.#committed = { ...this.#committed, file, pos: offset };
+  }
+
+  /** Read before, by file and offset; they mean nothing on another server. */
+  #isBeforeStart(place: Place): boolean {
+    const { from, uuid } = this.#plan;
+    return from.file !== '' && uuid === from.uuid && isBefore(place, { file: from.file, offset: from.pos });
+  }
+
+  #begin(event: GtidEvent): void {
+    const from = this.#place();
+    const last = this.#prove;
+    this.#purpose = 'deliver';
+    if (last && (last.gtid === null ? last.file === from.file && last.pos === from.offset : event.gtid === last.gtid)) this.#purpose = 'prove';
+    else if ((!this.#plan.byGtid || this.#plan.seedGtids) && this.#isBeforeStart(from)) this.#purpose = 'skip';
+    else if (last && this.#plan.uuid === this.#plan.from.uuid) throw this.#notMet();
+    else if (last && this.#outbox?.full) throw this.#notMet();
+    else if (!last) this.#begun();
+    if (this.#purpose === 'prove' && last && this.#epoch === this.#plan.from.epoch && (last.file !== from.file || last.pos !== from.offset)) {
+      // The same server's history at other offsets, as after a restored backup: versions must not go back.
+      this.#epoch += 1;
+    }
+    this.#assembler.begin(event, from, this.#header.serverId, this.#header.timestampSeconds, this.#epoch);
+  }
+
+  #notMet(): CrossfadeError {
+    return diverged(`the last transaction that was read (${this.#prove?.gtid ?? 'by its offset'}) is not where it was`);
+  }
+
+  #query(b: Buffer, body: number, end: number): void {
+    const { database, sql } = parseQuery(b, body, end);
+    if (sql === 'BEGIN') return this.#assembler.statement(begin, this.#place());
+    const meaning = meaningOf(sql, database);
+    const place = this.#place();
+    if (this.#purpose === 'deliver') this.#refuse(meaning, place);
+    if (meaning.kind === 'destroys' || meaning.kind === 'ignore' || meaning.kind === 'unknown') this.#assembler.fingerprint('statement', Buffer.from(sql));
+    this.#assembler.statement(meaning, place);
+  }
+
+  #refuse(meaning: StatementMeaning, place: Place): void {
+    const { mapped } = this.#options.tables;
+    if (meaning.kind === 'unknown') throw statementUnsupported(`${meaning.what}, written as a statement`, place, 'SET PERSIST binlog_format = ROW; and end the sessions that set another format. Then start a new pipeline.');
+    if (meaning.kind !== 'destroys') return;
+    const folded = new Map([...mapped].map((name) => [name.toLowerCase(), name]));
+    const ofDatabase = meaning.database === undefined ? undefined : tableName({ database: meaning.database, table: '' }).toLowerCase();
+    const hit =
+      meaning.tables.map((table) => folded.get(tableName(table).toLowerCase())).find((name) => name !== undefined) ??
+      (ofDatabase === undefined ? undefined : [...folded].find(([name]) => name.startsWith(ofDatabase))?.[1]);
+    if (hit !== undefined) {
+      throw statementUnsupported(`${meaning.what} on ${hit}`, place, `It changes the rows of ${hit} without row events, which is not carried yet. Do the same in the targets, then start a new pipeline.`);
+    }
+  }
+
+  #rows(kind: RowsKind, version: 1 | 2, b: Buffer, body: number, end: number): void {
+    const id = tableId(b, body);
+    // The server's way to end a statement that touched no row.
+    if (id === 0xffffff) return;
+    const shape = this.#shapes.get(id);
+    if (!shape) throw corruptEvent('a rows event names a table that was not described', placeText(this.#place()));
+    const header = parseRowsHeader(b, body, end, kind, version);
+    if (header.columns !== shape.columns.length) throw corruptEvent('a rows event has another number of columns than its table', placeText(this.#place()));
+    this.#assembler.rowsAt(this.#at);
+    this.#assembler.fingerprint(`${shape.name} ${kind}`, b.subarray(header.rows, end));
+    if (this.#purpose !== 'deliver') return;
+    if (shape.mapped) decodeRows(b, end, kind, header, shape, this.#out, this.#assembler, () => placeText(this.#place()));
+    else this.#assembler.skipped(countRows(b, end, kind, header, shape));
+  }
+
+  part(changes: readonly RowChange[], bytes: number): void {
+    if (this.#prove && this.#outbox?.full) throw this.#notMet();
+    this.#outbox?.part(changes, bytes);
+  }
+
+  end({ transaction, from, print }: EndedTransaction, changes: readonly RowChange[], bytes: number): void {
+    const { gtid } = transaction;
+    const last = { file: from.file, pos: from.offset, gtid, print };
+    if (this.#purpose === 'prove') {
+      if (this.#prove?.print !== print) throw diverged(`transaction ${transaction.id} has another content than when it was read`);
+      this.#prove = null;
+    }
+    if (gtid !== null) this.#gtids?.add(gtid);
+    if (this.#purpose === 'skip') return;
+    this.#throughUs = Math.max(this.#throughUs, transaction.committedAtUs);
+    if (this.#purpose === 'deliver') {
+      this.#committed = { file: this.#file, pos: this.#next, last };
+      this.#outbox?.commit(changes, bytes);
+      return;
+    }
+    const behind = { file: this.#file, offset: this.#next };
+    this.#committed = this.#isBeforeStart(behind) ? { ...this.#committed, last } : { file: behind.file, pos: behind.offset, last };
+    this.#begun();
+  }
+
+  /**
+   * The server has been idle since its last event or heartbeat, so all that was committed one period later than what we
+   * know is here. That bound needs no clock of ours, but falls behind by a little each time; so when heartbeats come
+   * evenly and nothing was held back, the time of arrival counts.
+   */
+  #heartbeat(): void {
+    if (this.#header.logPos > 0 && this.#next % 4294967296 !== this.#header.logPos) {
+      this.#header.size = 0;
+      this.#advance();
+    }
+    if (!this.#started) {
+      if (isBefore({ file: this.#file, offset: this.#next }, this.#plan.end)) return;
+      if (this.#prove) throw this.#notMet();
+      this.#begun();
+    }
+    if (this.#assembler.open) return;
+    const { heartbeatUs, clockOffsetUs } = this.#options;
+    const evenly = Math.abs((performance.now() - this.#lastArrivalMs) * 1000 - heartbeatUs) < 100_000 && this.#outbox?.paused === false;
+    const arrivedUs = Math.round(performance.timeOrigin * 1000 + performance.now() * 1000 + clockOffsetUs) - 100_000;
+    this.#throughUs = Math.max(this.#throughUs + heartbeatUs, evenly ? arrivedUs : 0);
+    this.#outbox?.beat();
+  }
+}
+
+function isBefore(place: Place, other: Place): boolean {
+  const number = fileNumber(place.file);
+  const otherNumber = fileNumber(other.file);
+  return number < otherNumber || (number === otherNumber && place.offset < other.offset);
+}
+
+const begin: StatementMeaning = { kind: 'begin' };
+
+function statementUnsupported(what: string, place: Place, remedy: string): CrossfadeError {
+  return new CrossfadeError({ code: 'SOURCE_STATEMENT_UNSUPPORTED', fault: 'fatal', message: `the binlog holds ${what}, at ${placeText(place)}`, remedy });
+}

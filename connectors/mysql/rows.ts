@@ -1,0 +1,121 @@
+/** One rows event: its header, then row after row to a receiver. */
+import type { TableSchema } from '../../src/core/change.ts';
+import { CrossfadeError } from '../../src/core/errors.ts';
+import { InvalidValue, type ImageSkipper } from './compile.ts';
+import { corruptEvent, invalidValue } from './errors.ts';
+import type { JsonOut } from './json-out.ts';
+import type { TableShape } from './shapes.ts';
+
+export type RowsKind = 'write rows' | 'update rows' | 'delete rows';
+
+export interface RowsHeader {
+  readonly columns: number;
+  readonly present: Buffer;
+  readonly presentAfter: Buffer;
+  /** Where the first row begins. */
+  readonly rows: number;
+}
+
+/** `from`: the event's body. Version 2 has extra data behind the flags. */
+export function parseRowsHeader(b: Buffer, from: number, end: number, kind: RowsKind, version: 1 | 2): RowsHeader {
+  let at = from + 8;
+  if (version === 2) at += b.readUInt16LE(at);
+  let columns = b[at] as number;
+  at += 1;
+  if (columns >= 251) {
+    if (columns !== 252) throw corruptEvent('its number of columns is impossible');
+    columns = b.readUInt16LE(at);
+    at += 2;
+  }
+  const size = (columns + 7) >> 3;
+  const present = b.subarray(at, at + size);
+  at += size;
+  const presentAfter = kind === 'update rows' ? b.subarray(at, at + size) : present;
+  if (kind === 'update rows') at += size;
+  if (at > end) throw corruptEvent('a rows event is cut');
+  return { columns, present, presentAfter, rows: at };
+}
+
+function allPresent(bits: Buffer, columns: number): boolean {
+  for (let index = 0; index < columns; index += 1) if ((((bits[index >> 3] as number) >> (index & 7)) & 1) === 0) return false;
+  return true;
+}
+
+export interface RowReceiver {
+  row(schema: TableSchema, op: 'c' | 'u' | 'd', before: Uint8Array | null, after: Uint8Array | null, key: Uint8Array, oldKey: Uint8Array | null): void;
+}
+
+/** Decodes all rows of a captured table. `where` is `file:offset`, for messages. */
+export function decodeRows(b: Buffer, end: number, kind: RowsKind, header: RowsHeader, shape: TableShape, out: JsonOut, to: RowReceiver, where: () => string): void {
+  if (!allPresent(header.present, header.columns) || !allPresent(header.presentAfter, header.columns)) throw incomplete(shape.name, where());
+  const { schema, image, key, keyColumns } = shape.decoder;
+  let p = header.rows;
+  try {
+    while (p < end) {
+      p = image(b, p, end, out);
+      const first = out.at - out.start;
+      if (kind === 'update rows') {
+        p = image2(b, p);
+        continue;
+      }
+      key(out);
+      const one = out.slice(0, first);
+      const keyBytes = out.slice(first, out.at - out.start);
+      out.commit();
+      if (kind === 'write rows') to.row(schema, 'c', null, one, keyBytes, null);
+      else to.row(schema, 'd', one, null, keyBytes, null);
+    }
+  } catch (error) {
+    out.abandon();
+    if (error instanceof InvalidValue) throw invalidValue(shape.id, shape.columns[error.column]?.name ?? '', where());
+    if (error instanceof RangeError) throw corruptEvent('a row is cut', where());
+    throw error;
+  }
+
+  function image2(b: Buffer, from: number): number {
+    const beforeEnd = out.at - out.start;
+    key(out);
+    const oldKeyEnd = out.at - out.start;
+    const p = image(b, from, end, out);
+    const afterEnd = out.at - out.start;
+    key(out);
+    const keyEnd = out.at - out.start;
+    const moved = !sameBytes(out, beforeEnd, oldKeyEnd, afterEnd, keyEnd);
+    const before = out.slice(0, beforeEnd);
+    const after = out.slice(oldKeyEnd, afterEnd);
+    const keyBytes = out.slice(afterEnd, keyEnd);
+    const oldKey = moved ? out.slice(beforeEnd, oldKeyEnd) : null;
+    out.commit();
+    to.row(schema, 'u', before, after, keyBytes, oldKey);
+    return p;
+  }
+
+  function sameBytes({ buf, start }: JsonOut, a: number, aEnd: number, b: number, bEnd: number): boolean {
+    if (keyColumns === 0 || aEnd - a !== bEnd - b) return false;
+    for (let index = 0; index < aEnd - a; index += 1) if (buf[start + a + index] !== buf[start + b + index]) return false;
+    return true;
+  }
+}
+
+/** Counts the rows of a table that nobody maps. */
+export function countRows(b: Buffer, end: number, kind: RowsKind, header: RowsHeader, shape: TableShape): number {
+  const before: ImageSkipper = shape.skipper(header.present);
+  const after = kind === 'update rows' ? shape.skipper(header.presentAfter) : undefined;
+  let count = 0;
+  let p = header.rows;
+  while (p < end) {
+    p = before(b, p, end);
+    if (after) p = after(b, p, end);
+    count += 1;
+  }
+  return count;
+}
+
+function incomplete(table: string, where: string): CrossfadeError {
+  return new CrossfadeError({
+    code: 'SOURCE_ROW_INCOMPLETE',
+    fault: 'fatal',
+    message: `the row images of ${table} at ${where} do not hold all columns: binlog_row_image was not FULL in the session that wrote them`,
+    remedy: 'Run on the source: SET PERSIST binlog_row_image = FULL; and end the sessions that set it otherwise. Then start a new pipeline.',
+  });
+}

@@ -1,0 +1,131 @@
+/** The MySQL source: what the port promises, put together from history, binlog and metadata. */
+import { randomInt } from 'node:crypto';
+import { tableName, type Position, type TableId, type TableSchema } from '../../src/core/change.ts';
+import { CrossfadeError } from '../../src/core/errors.ts';
+import type { Finding, Logger, Source, SourceBatch } from '../../src/core/ports.ts';
+import { BinlogStream } from './binlog.ts';
+import { checkSource } from './check.ts';
+import type { MysqlSettings } from './config.ts';
+import { Metadata } from './connect.ts';
+import { endPosition, planRead, serverState } from './history.ts';
+import { describeTables, keysOf, untransactional } from './information-schema.ts';
+import { GtidSet } from './gtid.ts';
+import { describePosition, parsePosition, positionText, type MysqlPosition } from './position.ts';
+import { schemaOf } from './shapes.ts';
+
+export interface MysqlSourceOptions {
+  readonly tables: readonly TableId[];
+  /** Key columns that the configuration names for tables without a primary key, by `db.table`. */
+  readonly keys: ReadonlyMap<string, readonly string[]>;
+  readonly logger: Logger;
+  /** A transaction with more bytes of changes than this comes in parts; 8 MB unless a test says otherwise. */
+  readonly partBytes?: number;
+}
+
+const usualPartBytes = 8 * 1024 * 1024;
+
+/** Connects to nothing yet: each method opens its own connections, so an unreachable server is each method's error. */
+export async function openMysqlSource(settings: MysqlSettings, options: MysqlSourceOptions): Promise<MysqlSource> {
+  return new MysqlSource(settings, options);
+}
+
+export class MysqlSource implements Source {
+  readonly #settings: MysqlSettings;
+  readonly #options: MysqlSourceOptions;
+  readonly #streams = new Set<BinlogStream>();
+
+  constructor(settings: MysqlSettings, options: MysqlSourceOptions) {
+    this.#settings = settings;
+    this.#options = options;
+  }
+
+  check(): Promise<readonly Finding[]> {
+    return checkSource(this.#settings, this.#options);
+  }
+
+  async schemas(tables: readonly TableId[]): Promise<readonly TableSchema[]> {
+    await using metadata = await Metadata.open(this.#settings);
+    const collations = await metadata.collations();
+    const described = await describeTables(metadata, tables);
+    const known = { mapped: new Set<string>(), keys: keysOf(described, this.#options.keys), collations };
+    return described.flatMap(({ id, columns, primaryKey }) => schemaOf(id, columns, primaryKey, known) ?? []);
+  }
+
+  async start(): Promise<Position> {
+    const { start } = this.#settings;
+    await using metadata = await Metadata.open(this.#settings);
+    const end = endPosition(await serverState(metadata));
+    const position = start === undefined ? end : named(start, end);
+    this.#options.logger.info(
+      { position: describePosition(position), by: start === undefined ? 'the end of the binlog now' : 'the configuration' },
+      'new pipeline starts',
+    );
+    return positionText(position);
+  }
+
+  async end(): Promise<Position> {
+    await using metadata = await Metadata.open(this.#settings);
+    return positionText(endPosition(await serverState(metadata)));
+  }
+
+  describe(position: Position): string {
+    return describePosition(parsePosition(position));
+  }
+
+  /** Bytes of changes that wait for the consumer, over all readings. */
+  get bufferedBytes(): number {
+    return [...this.#streams].reduce((sum, stream) => sum + stream.bufferedBytes, 0);
+  }
+
+  async *read(from: Position, signal: AbortSignal): AsyncGenerator<SourceBatch, void, undefined> {
+    const position = parsePosition(from);
+    signal.throwIfAborted();
+    using stream = await this.#open(position, signal);
+    const abort = () => stream.abort(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    this.#streams.add(stream);
+    try {
+      for (;;) {
+        signal.throwIfAborted();
+        yield await stream.next();
+      }
+    } finally {
+      this.#streams.delete(stream);
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  async #open(position: MysqlPosition, signal: AbortSignal): Promise<BinlogStream> {
+    const { tables, keys, logger, partBytes = usualPartBytes } = this.#options;
+    await using metadata = await Metadata.open(this.#settings, 'reading the binlog of');
+    const { plan, state } = await planRead(metadata, position, logger, signal);
+    const described = await describeTables(metadata, tables);
+    const reader = {
+      tables: { mapped: new Set(tables.map(tableName)), keys: keysOf(described, keys), collations: await metadata.collations() },
+      untransactional: untransactional(described),
+      partBytes,
+      heartbeatUs: Math.round(this.#settings.heartbeatSeconds * 1e6),
+      clockOffsetUs: state.clockOffsetUs,
+    };
+    signal.throwIfAborted();
+    logger.debug({ position: describePosition(position), epoch: plan.epoch }, 'binlog reading starts');
+    return new BinlogStream(this.#settings, { plan, reader, serverId: this.#settings.serverId ?? randomServerId() });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const stream of this.#streams) {
+      stream.abort(
+        new CrossfadeError({ code: 'SOURCE_UNREACHABLE', fault: 'retry', message: 'the source was closed', remedy: 'Nothing needs to be done.' }),
+      );
+    }
+  }
+}
+
+/** Far from the small numbers that people give their servers. */
+const randomServerId = (): number => randomInt(2 ** 31, 2 ** 32 - 1);
+
+function named(start: NonNullable<MysqlSettings['start']>, end: MysqlPosition): MysqlPosition {
+  // Whatever was committed before the place that a person names, nothing is known to be handed on: time 0.
+  if ('gtid' in start) return { ...end, gtid: GtidSet.parse(start.gtid).toString(), file: '', pos: 0, throughUs: 0 };
+  return { ...end, gtid: null, file: start.file, pos: start.offset, throughUs: 0 };
+}

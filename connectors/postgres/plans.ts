@@ -1,0 +1,57 @@
+/** The plans of one sink's mappings, made when the first row of a shape arrives. */
+import { invariant } from '../../src/core/assert.ts';
+import type { TableSchema } from '../../src/core/change.ts';
+import type { Entry, Mapping } from '../../src/core/ports.ts';
+import { readTable } from './catalog.ts';
+import { targetOf } from './identifiers.ts';
+import { planTable, type TablePlan } from './plan.ts';
+import type { Session } from './session.ts';
+
+export class Plans {
+  readonly #mappings: readonly Mapping[];
+  /** By mapping, then by the shape itself and not its id: a transform may give two shapes one id. */
+  readonly #byShape: WeakMap<TableSchema, TablePlan>[];
+  #count = 0;
+  #mayStage: boolean | undefined;
+
+  constructor(mappings: readonly Mapping[]) {
+    this.#mappings = mappings;
+    this.#byShape = mappings.map(() => new WeakMap());
+  }
+
+  /** Whether this user may create temporary tables. */
+  get mayStage(): boolean {
+    return this.#mayStage ?? false;
+  }
+
+  of({ mapping, event }: Entry): TablePlan {
+    const plan = this.#byShape[mapping]?.get(event.schema);
+    invariant(plan, `a plan exists for mapping ${mapping}`);
+    return plan;
+  }
+
+  /** Reads the target's shape once per mapping and row shape; inside an open transaction too. */
+  async prepare(session: Session, entries: readonly Entry[]): Promise<void> {
+    let last: Entry | undefined;
+    for (const entry of entries) {
+      if (entry.event.schema === last?.event.schema && entry.mapping === last.mapping) continue;
+      last = entry;
+      await this.#make(session, entry.mapping, entry.event.schema);
+    }
+  }
+
+  async #make(session: Session, index: number, schema: TableSchema): Promise<void> {
+    const mapping = this.#mappings[index];
+    const plans = this.#byShape[index];
+    invariant(mapping && plans, `a batch names mapping ${index}, which does not exist`);
+    if (plans.has(schema)) return;
+    const name = targetOf(mapping);
+    this.#mayStage ??= await mayStage(session);
+    plans.set(schema, planTable(String((this.#count += 1)), name, await readTable(session, name), schema));
+  }
+}
+
+async function mayStage(session: Session): Promise<boolean> {
+  const rows = await session.query('asking for privileges', `SELECT has_database_privilege(current_database(), 'TEMP')`);
+  return rows[0]?.[0] === 't';
+}

@@ -1,0 +1,130 @@
+/** One connection to Postgres with every timeout set; gone once is gone for good: the loop opens a new sink. */
+import { Client } from 'pg';
+import type { CrossfadeError } from '../../src/core/errors.ts';
+import type { PostgresSettings } from './config.ts';
+import { isConnectionLost, postgresError } from './errors.ts';
+import { Pipeline, StepsFailed, type Step, type StepResult } from './pipeline.ts';
+
+const connectTimeoutMs = 10_000;
+const statementTimeoutMs = 60_000;
+const lockTimeoutMs = 10_000;
+const idleInTransactionTimeoutMs = 120_000;
+/** Longer than the server's own limit: it only ends the wait for a server that does not answer at all. */
+const answerTimeoutMs = statementTimeoutMs + 15_000;
+const closeTimeoutMs = 2_000;
+
+const settings = [
+  ['statement_timeout', `${statementTimeoutMs}`],
+  ['lock_timeout', `${lockTimeoutMs}`],
+  ['idle_in_transaction_session_timeout', `${idleInTransactionTimeoutMs}`],
+  ['client_min_messages', 'warning'],
+  ['DateStyle', 'ISO, YMD'],
+  ['IntervalStyle', 'postgres'],
+  ['TimeZone', 'UTC'],
+  ['extra_float_digits', '1'],
+  ['default_transaction_isolation', 'read committed'],
+] as const;
+
+/** The log may delete what we call committed, so a commit of ours is always on the server's disk, whatever its default. */
+const durableCommit = `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`;
+
+export class Session implements AsyncDisposable {
+  readonly #client: Client;
+  readonly #prepared = new Set<string>();
+  #lost: unknown;
+
+  private constructor(client: Client) {
+    this.#client = client;
+    client.on('error', (error) => (this.#lost ??= error));
+    client.on('end', () => (this.#lost ??= new Error('the connection ended')));
+  }
+
+  /** Throws a CrossfadeError. */
+  static async open(postgres: PostgresSettings, applicationName: string): Promise<Session> {
+    const session = new Session(
+      new Client({
+        host: postgres.host,
+        port: postgres.port,
+        database: postgres.database,
+        user: postgres.user,
+        // A function keeps pg from looking for a password file, or for one in the environment.
+        password: () => postgres.password ?? '',
+        ssl: tlsOptions(postgres),
+        application_name: applicationName,
+        connectionTimeoutMillis: connectTimeoutMs,
+        keepAlive: true,
+        keepAliveInitialDelayMillis: 10_000,
+      }),
+    );
+    try {
+      await session.#client.connect();
+      await session.run([...settings.map(([name, value]) => setting(name, value)), { text: durableCommit }]);
+      return session;
+    } catch (error) {
+      await session[Symbol.asyncDispose]();
+      throw postgresError(error instanceof StepsFailed ? error.cause : error, { doing: 'connecting to the target' });
+    }
+  }
+
+  get lost(): boolean {
+    return this.#lost !== undefined;
+  }
+
+  /**
+   * Runs all steps in one round trip. Throws StepsFailed with the driver's error as its cause; what the error means
+   * depends on the step, so translating it is the caller's.
+   */
+  async run(steps: readonly Step[]): Promise<readonly StepResult[]> {
+    if (this.#lost !== undefined) throw new StepsFailed(this.#lost, []);
+    const pipeline = new Pipeline(steps, this.#prepared);
+    const deadline = setTimeout(
+      () => this.#client.connection.stream.destroy(new Error('timeout: the server does not answer')),
+      answerTimeoutMs,
+    );
+    try {
+      this.#client.query(pipeline);
+      return await pipeline.done;
+    } catch (error) {
+      if (error instanceof StepsFailed && isConnectionLost(error.cause)) this.#lost ??= error.cause;
+      throw error;
+    } finally {
+      clearTimeout(deadline);
+    }
+  }
+
+  /** One statement; its rows as text. Throws a CrossfadeError that says what it was `doing`. */
+  async query(doing: string, text: string, values: readonly (string | null)[] = []): Promise<StepResult['rows']> {
+    try {
+      const results = await this.run([{ text, values }]);
+      return results[0]?.rows ?? [];
+    } catch (error) {
+      throw translated(error, doing);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const deadline = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, closeTimeoutMs);
+    });
+    // A connection that is gone already has nothing to say goodbye to.
+    const ended = this.#client.end().catch(() => undefined);
+    await Promise.race([ended, deadline]);
+    clearTimeout(timer);
+    this.#client.connection.stream.destroy();
+    this.#lost ??= new Error('the connection was closed');
+  }
+}
+
+export function setting(name: string, value: string, local = false): Step {
+  return { text: 'SELECT set_config($1, $2, $3::boolean)', values: [name, value, String(local)] };
+}
+
+export function translated(error: unknown, doing: string): CrossfadeError {
+  return postgresError(error instanceof StepsFailed ? error.cause : error, { doing });
+}
+
+function tlsOptions({ tls, ca }: PostgresSettings): false | { rejectUnauthorized: boolean; ca?: string } {
+  if (tls === 'off') return false;
+  return { rejectUnauthorized: tls === 'verify-full', ...(ca === undefined ? {} : { ca }) };
+}

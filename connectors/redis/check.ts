@@ -1,0 +1,142 @@
+/** Everything about a Redis and its mappings that a person should know before rows go there. */
+import type { Redis } from 'ioredis';
+import { tableName, type TableSchema } from '../../src/core/change.ts';
+import { asCrossfadeError } from '../../src/core/errors.ts';
+import type { Finding } from '../../src/core/ports.ts';
+import { loadScript, runScript } from './connection.ts';
+import { redisError } from './errors.ts';
+import { templatesMayMeet } from './key-template.ts';
+import { versionField, type HashMapping } from './row-batch.ts';
+
+const probeScript = loadScript('probe');
+
+export interface RedisCheck {
+  /** `service storefront` */
+  readonly where: string;
+  readonly address: string;
+  readonly user: string;
+  readonly mappings: readonly HashMapping[];
+  readonly schemas: readonly (TableSchema | undefined)[];
+  readonly probeKey: string;
+}
+
+export async function checkRedis(connect: () => Promise<Redis>, subject: RedisCheck): Promise<Finding[]> {
+  const findings = checkMappings(subject);
+  try {
+    const redis = await connect();
+    findings.push(...(await checkServer(redis, subject.where)));
+    if (!findings.some(({ code }) => code === roleCode)) findings.push(...(await checkPrivileges(redis, subject)));
+  } catch (error) {
+    findings.push(unusable(error, subject));
+  }
+  return findings;
+}
+
+function unusable(error: unknown, { where, address, user }: RedisCheck): Finding {
+  const { code, message, remedy } = asCrossfadeError(error);
+  const text = `${address}: ${message}. ${remedy}`;
+  return code === 'TARGET_AUTH' ? { level: 'error', code, where, message: text, fix: `ACL SETUSER ${user} on ><password>` } : { level: 'error', code, where, message: text };
+}
+
+const roleCode = 'TARGET_ROLE';
+const oldest = [6, 2] as const;
+
+async function checkServer(redis: Redis, where: string): Promise<Finding[]> {
+  let text: string;
+  try {
+    text = await redis.info();
+  } catch (error) {
+    const known = redisError(error, 'reading INFO');
+    if (known.code !== 'TARGET_PRIVILEGE') throw known;
+    const message = 'the user may not ask INFO, so version, role, eviction and persistence of this Redis were not checked';
+    return [{ level: 'warning', code: 'TARGET_PRIVILEGE', where, message, fix: 'ACL SETUSER <user> +info' }];
+  }
+  return checkInfo(new Map(Array.from(text.matchAll(/^([a-z_]+):(.*?)\r?$/gm), ([, name, value]) => [name as string, value as string])), where);
+}
+
+/** Pure: what the fields of INFO say. */
+export function checkInfo(info: ReadonlyMap<string, string>, where: string): Finding[] {
+  const findings: Finding[] = [];
+  const add = (level: Finding['level'], message: string, fix?: string, code = 'TARGET_SETTING') =>
+    findings.push({ level, code, where, message, ...(fix === undefined ? {} : { fix }) });
+  const version = info.get('redis_version') ?? '0.0';
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) add('error', `Redis ${version} is too old: 6.2 is the oldest that is supported`);
+  if (info.get('cluster_enabled') === '1') add('error', 'this Redis is a cluster, which is not supported yet: use a single primary with replicas');
+  if (info.get('role') === 'slave') {
+    add('error', `this Redis is a replica of ${info.get('master_host')}:${info.get('master_port')}: name the primary instead`, undefined, roleCode);
+  }
+  const policy = info.get('maxmemory_policy') ?? 'noeviction';
+  if (policy !== 'noeviction') {
+    const evicts = info.get('maxmemory') !== '0' && policy.startsWith('allkeys');
+    const fix = 'CONFIG SET maxmemory-policy noeviction';
+    if (evicts) add('error', `maxmemory-policy is ${policy}: Redis will drop rows and progress when it is full`, fix);
+    else add('warning', `maxmemory-policy is ${policy}: with a maxmemory, Redis may drop keys when it is full`, fix);
+  }
+  if (info.get('aof_enabled') === '0') {
+    const message =
+      'appendonly is off: a restart of this Redis loses what it wrote since its last snapshot. Progress is lost with it, so those changes are applied again from the log while the log still has them';
+    add('warning', message, 'CONFIG SET appendonly yes');
+  }
+  return findings;
+}
+
+async function checkPrivileges(redis: Redis, { where, user, mappings, probeKey }: RedisCheck): Promise<Finding[]> {
+  try {
+    // A bare % is in no rendered key.
+    const templates = mappings.map(({ template }) => template.literals.join('%'));
+    await runScript(redis, probeScript, [probeKey, ...templates], [], 'trying every command');
+    return [];
+  } catch (error) {
+    const known = asCrossfadeError(error);
+    if (known.code !== 'TARGET_PRIVILEGE') throw known;
+    const patterns = ['crossfade:*', ...mappings.map(({ template }) => template.literals.map(globEscaped).join('*'))];
+    const keys = [...new Set(patterns)].map((pattern) => `~${pattern}`).join(' ');
+    const commands = '+eval +evalsha +del +sadd +smembers +hset +hget +hmget +hdel +hlen +hincrby +hscan +info +hello +select +client|setname +client|setinfo';
+    const fix = `ACL SETUSER ${user} ${keys} ${commands}`;
+    return [{ level: 'error', code: 'TARGET_PRIVILEGE', where, message: `the Redis user ${user} may not do all that this service needs`, fix }];
+  }
+}
+
+const globEscaped = (text: string) => text.replace(/[*?[\]\\]/g, String.raw`\$&`);
+
+/** Pure: templates against the tables' shapes and against each other. */
+export function checkMappings({ where, mappings, schemas }: Pick<RedisCheck, 'where' | 'mappings' | 'schemas'>): Finding[] {
+  const findings: Finding[] = [];
+  for (const [at, { source, template }] of mappings.entries()) {
+    const place = `${where}: ${tableName(source)}`;
+    const add = (level: Finding['level'], code: string, message: string, fix?: string) =>
+      findings.push({ level, code, where: place, message, ...(fix === undefined ? {} : { fix }) });
+    for (const other of mappings.slice(0, at)) {
+      if (!templatesMayMeet(template, other.template)) continue;
+      const message = `its key template "${template.text}" can render the same keys as "${other.template.text}" of ${tableName(other.source)}`;
+      add('error', 'CONFIG_INVALID', `${message}: rows of the two would overwrite each other`, `key: "${source.table}:${template.text}"`);
+    }
+    const schema = schemas[at];
+    if (schema) checkTemplate(schema, template.columns, template.text, add);
+  }
+  return findings;
+}
+
+function checkTemplate(
+  schema: TableSchema,
+  columns: readonly string[],
+  text: string,
+  add: (level: Finding['level'], code: string, message: string, fix?: string) => void,
+): void {
+  const keyTemplate = `key: "${schema.table.table}:${schema.key.map((name) => `{${name}}`).join(':')}"`;
+  for (const name of columns) {
+    const column = schema.columns.find((one) => one.name === name);
+    const known = schema.columns.map((one) => one.name).join(', ');
+    if (!column) add('error', 'TARGET_COLUMN_MISSING', `its key template "${text}" names ${name}, which is no column behind its transforms (${known})`, keyTemplate);
+    else if (column.nullable) add('error', 'CONFIG_INVALID', `its key template "${text}" names ${name}, which can be NULL: such a row has no key`, keyTemplate);
+  }
+  const absent = schema.key.filter((name) => !columns.includes(name));
+  if (absent.length > 0) {
+    const message = `its key template "${text}" leaves out ${absent.join(', ')} of the table's key: if two rows render to one key, the later change wins and a delete of either removes it`;
+    add('warning', 'TARGET_KEY_MISSING', message, keyTemplate);
+  }
+  if (schema.columns.some(({ name }) => name === versionField)) {
+    add('error', 'CONFIG_INVALID', `its column ${versionField} has the name of Crossfade's own field`, `transforms: [ { rename: { ${versionField}: version } } ]`);
+  }
+}

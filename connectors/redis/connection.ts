@@ -1,0 +1,85 @@
+import { readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { isIP } from 'node:net';
+import { Command, Redis } from 'ioredis';
+import type { Logger } from '../../src/core/ports.ts';
+import type { RedisSettings } from './config.ts';
+import { redisError } from './errors.ts';
+
+/** Longer than any script of ours runs, shorter than a person waits. */
+const commandTimeoutMs = 15_000;
+const connectTimeoutMs = 5_000;
+
+/**
+ * One connection that never mends itself: ioredis would send again what was in flight, and it never settles what it does
+ * not send again. Here everything in flight fails at once, and the caller begins anew from what Redis says.
+ */
+export async function connectRedis(settings: RedisSettings, logger: Logger): Promise<Redis> {
+  const redis = new Redis({
+    host: settings.host,
+    port: settings.port,
+    ...(settings.user === undefined ? {} : { username: settings.user }),
+    ...(settings.password === undefined ? {} : { password: settings.password }),
+    db: settings.database,
+    ...tlsOptions(settings),
+    connectionName: 'crossfade',
+    lazyConnect: true,
+    connectTimeout: connectTimeoutMs,
+    commandTimeout: commandTimeoutMs,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+    // The check asks INFO, which a careful ACL forbids; a server that is still loading says so to the first command.
+    enableReadyCheck: false,
+  });
+  // A refused SELECT comes only as an event: the connection would then be ready, in database 0.
+  const problems: unknown[] = [];
+  redis.on('error', (error: unknown) => {
+    problems.push(error);
+    logger.debug({ err: redisError(error, 'connection to Redis') }, 'redis connection error');
+  });
+  try {
+    await redis.connect();
+    if (problems.length > 0) throw problems[0];
+  } catch (error) {
+    redis.disconnect();
+    throw redisError(problems[0] ?? error, 'connecting to Redis');
+  }
+  problems.length = 0;
+  return redis;
+}
+
+function tlsOptions({ tls, ca, host }: RedisSettings): { tls?: { ca?: string; rejectUnauthorized: boolean; servername?: string } } {
+  if (tls === 'off') return {};
+  // An address is no name that a server could be asked for.
+  return { tls: { rejectUnauthorized: tls === 'verify-full', ...(isIP(host) ? {} : { servername: host }), ...(ca === undefined ? {} : { ca }) } };
+}
+
+export interface Script {
+  readonly lua: string;
+  readonly sha: string;
+}
+
+export function loadScript(name: 'write' | 'claim' | 'reset' | 'sweep' | 'probe'): Script {
+  const lua = readFileSync(new URL(`${name}.lua`, import.meta.url), 'utf8');
+  return { lua, sha: createHash('sha1').update(lua).digest('hex') };
+}
+
+export type Argument = string | Buffer;
+
+/** EVALSHA, and EVAL where the server does not know the script (yet, or any more): it has then done nothing. Answers strings. */
+export async function runScript(redis: Redis, script: Script, keys: readonly string[], args: readonly Argument[], doing: string): Promise<unknown> {
+  // Not redis.evalsha(...args): a spread of a large batch overflows the stack.
+  const send = (command: 'evalsha' | 'eval', body: string) =>
+    redis.sendCommand(new Command(command, [body, String(keys.length), ...keys, ...args], { replyEncoding: 'utf8' })) as Promise<unknown>;
+  try {
+    return await send('evalsha', script.sha).catch((error: unknown) => {
+      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
+      return send('eval', script.lua);
+    });
+  } catch (error) {
+    throw redisError(error, doing);
+  }
+}

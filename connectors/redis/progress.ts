@@ -1,0 +1,65 @@
+/** The keys of our own in Redis, and the progress that they hold. All share one hash tag: pipeline and service. */
+import type { Version } from '../../src/core/change.ts';
+import { CrossfadeError } from '../../src/core/errors.ts';
+import type { PartitionId, Progress } from '../../src/core/ports.ts';
+
+export interface OwnKeys {
+  /** A set: every partition that this service ever claimed. */
+  readonly partitions: string;
+  progress(partition: PartitionId): string;
+  /** A hash: the versions of deleted keys, by key. One per topic: no other topic's rows may render to the same keys. */
+  tombstones(partition: PartitionId): string;
+}
+
+const escapePart = (part: string) => encodeURIComponent(part);
+
+export function ownKeys(pipeline: string, service: string): OwnKeys {
+  const prefix = `crossfade:{${escapePart(pipeline)}/${escapePart(service)}}:`;
+  return {
+    partitions: `${prefix}partitions`,
+    progress: (partition) => `${prefix}progress:${partition}`,
+    tombstones: (partition) => `${prefix}tombstones:${topicOf(partition)}`,
+  };
+}
+
+export const topicOf = (partition: PartitionId) => partition.slice(0, partition.lastIndexOf('#'));
+
+/** The fields of a progress hash behind its owner_epoch, in the order that the scripts answer them. */
+export const progressFields = ['log_id', 'next_offset', 'version', 'transaction_id', 'committed_at_us', 'mapping_hash'] as const;
+
+/** As fields and values, for HSET. */
+export function progressArguments(progress: Progress): string[] {
+  const values = [
+    progress.logId,
+    String(progress.nextOffset),
+    progress.version,
+    progress.transactionId,
+    String(progress.committedAtUs),
+    progress.mappingHash,
+  ];
+  return progressFields.flatMap((name, at) => [name, values[at] as string]);
+}
+
+/** From the values of {@link progressFields}; undefined where nothing was ever applied. */
+export function parseProgress(values: readonly unknown[], partition: PartitionId): Progress | undefined {
+  if (values.every((value) => value === null)) return undefined;
+  const [logId, nextOffset, version, transactionId, committedAtUs, mappingHash] = values;
+  const offset = Number(nextOffset);
+  const committed = Number(committedAtUs);
+  if (
+    typeof logId === 'string' &&
+    typeof version === 'string' &&
+    typeof transactionId === 'string' &&
+    typeof mappingHash === 'string' &&
+    Number.isSafeInteger(offset) &&
+    Number.isSafeInteger(committed)
+  ) {
+    return { logId, nextOffset: offset, version: version satisfies Version, transactionId, committedAtUs: committed, mappingHash };
+  }
+  throw new CrossfadeError({
+    code: 'TARGET_PROGRESS_FOREIGN',
+    fault: 'fatal',
+    message: `the progress of ${partition} in Redis is not one that Crossfade writes`,
+    remedy: 'Somebody changed keys that begin with "crossfade:". Rebuild the service: crossfade rebuild.',
+  });
+}

@@ -1,0 +1,273 @@
+/** The embedded log: one SQLite file on this machine, read and written by any number of processes. */
+import { existsSync } from 'node:fs';
+import type { TableSchema } from '../../src/core/change.ts';
+import { logClosed } from '../../src/core/log-errors.ts';
+import type { Delivery, Finding, Log, LogState, Offsets, PartitionId, Writer } from '../../src/core/ports.ts';
+import { partitionId } from '../../src/core/ports.ts';
+import { beat } from './beat.ts';
+import { checkLog } from './check.ts';
+import type { SqliteSettings } from './config.ts';
+import { Cursors } from './cursors.ts';
+import { describeLeader, waitForLock } from './election.ts';
+import { guarded } from './errors.ts';
+import { GroupsFile, isGone } from './groups.ts';
+import { Membership } from './membership.ts';
+import { readContents } from './records.ts';
+import { Retention } from './retention.ts';
+import { defaultDelivery, defaultTiming, type DeliveryLimits, type SqliteLogOptions, type Timing } from './settings.ts';
+import { ensureStreams, openStore, type Store } from './store.ts';
+import { Pace, Wakeup } from './wakeup.ts';
+import { nextTerm, SqliteWriter } from './writer.ts';
+
+/** Opens nothing yet: the file is opened, or made, by the first call that needs it. */
+export function openSqliteLog(settings: SqliteSettings, options: SqliteLogOptions): Promise<Log> {
+  return Promise.resolve(new SqliteLog(settings, options));
+}
+
+/** What an open log holds: a connection for reading, the groups' file, and the way to hear of new batches. */
+interface Open {
+  readonly store: Store;
+  readonly groups: GroupsFile;
+  readonly wakeup: Wakeup;
+  readonly partitions: ReadonlyMap<PartitionId, number>;
+}
+
+class SqliteLog implements Log {
+  readonly #settings: SqliteSettings;
+  readonly #options: SqliteLogOptions;
+  readonly #timing: Timing;
+  readonly #delivery: DeliveryLimits;
+  readonly #closed = new AbortController();
+  readonly #writers = new Set<SqliteWriter>();
+  readonly #memberships = new Set<Membership>();
+  readonly #schemas = new Map<string, TableSchema>();
+  #open: Promise<Open> | undefined;
+
+  constructor(settings: SqliteSettings, options: SqliteLogOptions) {
+    this.#settings = settings;
+    this.#options = options;
+    this.#timing = { ...defaultTiming, ...options.timing };
+    this.#delivery = { ...defaultDelivery, ...options.delivery };
+  }
+
+  check(): Promise<readonly Finding[]> {
+    return checkLog(this.#settings, this.#options, this.#timing);
+  }
+
+  async lead(signal: AbortSignal): Promise<Writer> {
+    const { groups, wakeup, partitions, store: reading } = await this.#opened();
+    const { logger } = this.#options;
+    const either = AbortSignal.any([signal, this.#closed.signal]);
+    const parts = new DisposableStack();
+    try {
+      parts.use(await waitForLock(reading.path, groups, this.#timing, logger, either));
+      const store = parts.use(await this.#openStore());
+      const term = nextTerm(store);
+      groups.leads(term);
+      parts.defer(() => groups.leadsNoMore(term));
+      parts.use(beat(this.#timing.heartbeat, () => this.#showLeadership(groups, term)));
+      for (const { name, topics } of this.#options.groups ?? []) groups.know(name, this.#partitionsOf(topics));
+      const retention = new Retention(this.#settings.retention, logger);
+      const writer: SqliteWriter = new SqliteWriter(
+        {
+          store,
+          partitions,
+          codec: this.#options.codec,
+          committed: () => wakeup.announce(),
+          maintain: () => retention.step(store, () => groups.lowestApplied()),
+          close: () => {
+            this.#writers.delete(writer);
+            parts.dispose();
+          },
+        },
+        term,
+      );
+      this.#writers.add(writer);
+      return writer;
+    } catch (error) {
+      parts.dispose();
+      signal.throwIfAborted();
+      throw this.#closed.signal.aborted ? logClosed() : error;
+    }
+  }
+
+  async *read(
+    group: string,
+    claim: (partitions: readonly PartitionId[]) => Promise<Offsets>,
+    signal: AbortSignal,
+  ): AsyncGenerator<Delivery, void, undefined> {
+    const { store, groups, wakeup, partitions } = await this.#opened();
+    const { logger } = this.#options;
+    const known = [...partitions.keys()];
+    const join = () => {
+      const joined = new Membership({ groups, group, partitions: known, timing: this.#timing, logger, changed: () => wakeup.wake() });
+      this.#memberships.add(joined);
+      return joined;
+    };
+    const either = AbortSignal.any([signal, this.#closed.signal]);
+    const pace = new Pace();
+    let cursors = this.#cursors(store, partitions);
+    let membership = join();
+    try {
+      while (!either.aborted) {
+        if (!membership.holds) {
+          logger.warn({ group }, 'this member was silent too long and lost its partitions, joining anew');
+          this.#leave(membership);
+          membership = join();
+          cursors = this.#cursors(store, partitions);
+        }
+        const gained = cursors.keepOnly(membership.share);
+        if (gained.length > 0) {
+          const from = await claim(gained);
+          if (!either.aborted && membership.holds) startClaimed(cursors, groups, group, gained, membership.share, from);
+          continue;
+        }
+        const delivery = cursors.next();
+        if (delivery) {
+          await pace.found();
+          yield delivery;
+        } else await wakeup.wait(pace.nextMs(), either);
+      }
+      this.#throwIfClosedBy(signal);
+    } finally {
+      this.#leave(membership);
+    }
+  }
+
+  async *readFrom(offsets: Offsets, signal: AbortSignal): AsyncGenerator<Delivery, void, undefined> {
+    const { store, wakeup, partitions } = await this.#opened();
+    const either = AbortSignal.any([signal, this.#closed.signal]);
+    const pace = new Pace();
+    const cursors = this.#cursors(store, partitions);
+    for (const [partition, offset] of offsets) cursors.start(partition, offset);
+    while (!either.aborted) {
+      const delivery = cursors.next();
+      if (delivery) {
+        await pace.found();
+        yield delivery;
+      } else await wakeup.wait(pace.nextMs(), either);
+    }
+    this.#throwIfClosedBy(signal);
+  }
+
+  async applied(group: string, offsets: Offsets): Promise<void> {
+    (await this.#opened()).groups.applied(group, offsets);
+  }
+
+  async forget(group: string): Promise<void> {
+    (await this.#opened()).groups.forget(group);
+  }
+
+  async schema(id: string): Promise<TableSchema | undefined> {
+    const { store } = await this.#opened();
+    const known = this.#schemas.get(id);
+    if (known) return known;
+    const row = guarded(store.path, () => store.db.prepare('SELECT definition FROM schemas WHERE id = ?').get(id));
+    if (!row) return undefined;
+    const schema = JSON.parse(String(row['definition'])) as TableSchema;
+    this.#schemas.set(id, schema);
+    return schema;
+  }
+
+  async state(): Promise<LogState> {
+    const { store, groups } = await this.#opened();
+    const { start, complete, partitions } = readContents(store);
+    const leader = groups.leader();
+    return {
+      logId: store.logId,
+      partitions: new Map([...partitions].map(([id, { startOffset, tail }]) => [id, { startOffset, endOffset: tail.endOffset }])),
+      groups: groups.offsets(),
+      ...(start && { start }),
+      ...(complete && { complete }),
+      ...(leader && !isGone(leader) && { leader: describeLeader(leader, this.#timing.leaderFrozen) }),
+    };
+  }
+
+  #leave(membership: Membership): void {
+    this.#memberships.delete(membership);
+    membership[Symbol.dispose]();
+  }
+
+  #cursors(store: Store, partitions: ReadonlyMap<PartitionId, number>): Cursors {
+    return new Cursors(store, partitions, this.#options.codec, this.#delivery);
+  }
+
+  #partitionsOf(topics: readonly string[]): PartitionId[] {
+    const wanted = this.#options.streams.filter(({ topic }) => topics.includes(topic));
+    return wanted.flatMap(({ topic, partitions }) => Array.from({ length: partitions }, (_, n) => partitionId(topic, n)));
+  }
+
+  #showLeadership(groups: GroupsFile, term: number): void {
+    try {
+      groups.leads(term);
+    } catch (error) {
+      // A missed sign of life is no reason to stop: the lock and the term decide who leads.
+      this.#options.logger.warn({ err: error }, 'sign of life could not be written');
+    }
+  }
+
+  #openStore(): Promise<Store> {
+    const { path, synchronous } = this.#settings;
+    return openStore({ path, synchronous, busyMs: this.#timing.busy }, this.#options.pipeline);
+  }
+
+  async #opened(): Promise<Open> {
+    if (this.#closed.signal.aborted) throw logClosed();
+    this.#open ??= this.#openAll();
+    try {
+      return await this.#open;
+    } catch (error) {
+      // The next call tries again: a directory may have been made in the meantime.
+      this.#open = undefined;
+      throw error;
+    }
+  }
+
+  async #openAll(): Promise<Open> {
+    if (!existsSync(this.#settings.path)) this.#options.logger.info({ path: this.#settings.path }, 'making a new log');
+    const store = await this.#openStore();
+    try {
+      const partitions = guarded(store.path, () => ensureStreams(store, this.#options.streams));
+      const groups = new GroupsFile(store.path, store.logId, this.#timing);
+      return { store, groups, partitions, wakeup: new Wakeup(store.logId) };
+    } catch (error) {
+      store[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  #throwIfClosedBy(signal: AbortSignal): void {
+    if (!signal.aborted) throw logClosed();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed.signal.aborted) return;
+    this.#closed.abort();
+    for (const writer of this.#writers) await writer[Symbol.asyncDispose]();
+    const open = await this.#open?.catch(() => undefined);
+    // A reader whose consumer never comes back must not keep its partitions until it expires.
+    for (const membership of this.#memberships) membership[Symbol.dispose]();
+    open?.wakeup[Symbol.dispose]();
+    open?.groups[Symbol.dispose]();
+    open?.store[Symbol.dispose]();
+  }
+}
+
+function startClaimed(
+  cursors: Cursors,
+  groups: GroupsFile,
+  group: string,
+  gained: readonly PartitionId[],
+  share: readonly PartitionId[],
+  from: Offsets,
+): void {
+  const mine = new Set(share);
+  const started = new Map<PartitionId, number>();
+  for (const partition of gained) {
+    if (!mine.has(partition)) continue;
+    const offset = from.get(partition) ?? 0;
+    cursors.start(partition, offset);
+    started.set(partition, offset);
+  }
+  groups.applied(group, started);
+}

@@ -1,0 +1,72 @@
+import { randomUUID } from 'node:crypto';
+import type { Logger, PartitionId } from '../../src/core/ports.ts';
+import { beat } from './beat.ts';
+import type { GroupsFile } from './groups.ts';
+import type { Timing } from './settings.ts';
+
+export interface MembershipParts {
+  readonly groups: GroupsFile;
+  readonly group: string;
+  readonly partitions: readonly PartitionId[];
+  readonly timing: Timing;
+  readonly logger: Logger;
+  /** Called when the share may have changed. */
+  readonly changed: () => void;
+}
+
+/** This reader's place in its group, shown by signs of life. One that was silent too long is over: join anew. */
+export class Membership implements Disposable {
+  readonly #parts: MembershipParts;
+  readonly #member = randomUUID();
+  readonly #beat: Disposable;
+  #share: readonly PartitionId[];
+  #beatenAtMs = performance.now();
+  #over = false;
+  #left = false;
+
+  constructor(parts: MembershipParts) {
+    this.#parts = parts;
+    const { groups, group, partitions, timing } = parts;
+    groups.join(group, this.#member, partitions);
+    // Buries the dead at once, so that a restarted process need not wait for its own former self to expire.
+    groups.beat(group, this.#member);
+    this.#share = groups.share(group, this.#member);
+    this.#beat = beat(timing.heartbeat, () => this.#tick());
+  }
+
+  /** False when the group has given us up, or must have: a frozen process finds out before it delivers anything. */
+  get holds(): boolean {
+    return !this.#over && performance.now() - this.#beatenAtMs < this.#parts.timing.memberExpiry;
+  }
+
+  get share(): readonly PartitionId[] {
+    return this.#share;
+  }
+
+  #tick(): void {
+    const { groups, group, logger, changed } = this.#parts;
+    if (!this.holds) return;
+    try {
+      this.#over = !groups.beat(group, this.#member);
+      this.#beatenAtMs = performance.now();
+      const share = groups.share(group, this.#member);
+      const moved = share.length !== this.#share.length || share.some((partition, index) => partition !== this.#share[index]);
+      this.#share = share;
+      if (moved || this.#over) changed();
+    } catch (error) {
+      // Not fatal by itself: if it lasts, the membership runs out and joining anew says what is wrong.
+      logger.warn({ err: error, group }, 'sign of life could not be written');
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#left) return;
+    this.#left = true;
+    this.#beat[Symbol.dispose]();
+    try {
+      this.#parts.groups.leave(this.#parts.group, this.#member);
+    } catch (error) {
+      this.#parts.logger.debug({ err: error }, 'leaving the group failed, it will expire');
+    }
+  }
+}

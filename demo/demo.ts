@@ -1,0 +1,138 @@
+import { writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { DemoArguments } from './arguments.ts';
+import { compareShop, type Verdict } from './compare.ts';
+import { makeFolder, writeConfiguration } from './folder.ts';
+import { LagMeter } from './lag-meter.ts';
+import { Pipeline } from './pipeline.ts';
+import { Keeper, createShop, serviceDatabase, startServers } from './servers.ts';
+import { Sides } from './sides.ts';
+import { Stage } from './stage.ts';
+import { isEqual, summaryLines } from './summary.ts';
+import { checkEverything, createTargetTables } from './targets.ts';
+import { Terminal } from './terminal.ts';
+import { Workload } from './workload.ts';
+
+/** Runs the whole show; answers the exit code. `signal` is the person's Ctrl-C. */
+export async function runDemo(options: DemoArguments, signal: AbortSignal): Promise<number> {
+  const terminal = new Terminal(process.stdout, options.isPlain);
+  const say = (text: string) => terminal.say(text);
+  say('demo: starting MySQL, Postgres and Redis of its own (the first time they are downloaded)');
+  await using stack = await startServers(say);
+  if (signal.aborted) return 130;
+  using folder = makeFolder();
+  const { urls, startGtid } = await createShop(stack);
+  writeConfiguration(folder.path, urls, startGtid);
+  say(`demo: made the empty shop in MySQL and ${folder.path}/crossfade.yaml`);
+  const tables = await createTargetTables(folder.path, serviceDatabase, urls.postgres);
+  say(`demo: executed the ${tables} statements of ./crossfade check --statements --only orders in Postgres`);
+  await checkEverything(folder.path);
+  say('demo: ./crossfade check finds nothing to mend; now ./crossfade run, and the shop opens');
+  if (signal.aborted) return 130;
+  return await show({ options, signal, terminal, stack, urls, folder: folder.path });
+}
+
+interface Scene {
+  readonly options: DemoArguments;
+  readonly signal: AbortSignal;
+  readonly terminal: Terminal;
+  readonly stack: Awaited<ReturnType<typeof startServers>>;
+  readonly urls: Awaited<ReturnType<typeof createShop>>['urls'];
+  readonly folder: string;
+}
+
+async function show({ options, signal, terminal, stack, urls, folder }: Scene): Promise<number> {
+  await using sides = new Sides(urls);
+  const meters = {
+    Postgres: new LagMeter(
+      (pulse) => pulse.orderId,
+      () => sides.newestOrder(),
+    ),
+    Redis: new LagMeter(
+      (pulse) => pulse.revision,
+      (pulse) => sides.revisionOf(pulse.sku),
+    ),
+  };
+  const onEvent = (text: string) => stage.event(text);
+  const pipeline = new Pipeline(folder, onEvent);
+  const workload = new Workload({
+    url: urls.mysql,
+    seed: options.seed,
+    changesPerSecond: options.changesPerSecond,
+    onPulse: (pulse) => Object.values(meters).forEach((meter) => meter.add(pulse)),
+    onEvent,
+  });
+  const stage = new Stage({ terminal, stack, folder, pipeline, workload, sides, meters, seconds: options.seconds });
+  pipeline.onPid = (pid) => workload.guard([pid]);
+  const watch = new AbortController();
+  workload.start();
+  pipeline.start();
+  const keeper = new Keeper(stack, onEvent);
+  const watching = [...Object.values(meters).map((meter) => meter.run(watch.signal)), stage.run(watch.signal, keeper)];
+  const killing = killer(options.killEverySeconds, pipeline, watch.signal);
+  try {
+    await Promise.race([untilOver(options.seconds, signal), pipeline.failed]);
+    stage.phase = signal.aborted ? 'stopping' : 'the shop closes';
+    await workload.stop();
+    if (signal.aborted) return options.seconds === undefined ? 0 : 130;
+    const workedSeconds = stage.elapsedSeconds;
+    stage.phase = 'waiting until everything has arrived, comparing';
+    const { verdicts, seconds } = await Promise.race([untilEqual(sides, signal), pipeline.failed]);
+    stage.draw();
+    if (options.framePath !== undefined) writeFileSync(options.framePath, stage.picture());
+    terminal.leave();
+    const lines = summaryLines({
+      seconds: workedSeconds,
+      counts: workload.counts,
+      restarts: pipeline.restarts,
+      meters,
+      drainSeconds: seconds,
+      verdicts,
+    });
+    for (const line of lines) terminal.say(line);
+    if (!isEqual(verdicts)) terminal.say(`the end of crossfade's log:\n${pipeline.logTail(15)}`);
+    return isEqual(verdicts) ? 0 : 1;
+  } finally {
+    watch.abort();
+    terminal.leave();
+    await Promise.allSettled([...watching, killing, workload.stop(), pipeline.stop()]);
+    if (signal.aborted)
+      terminal.say(`stopped after ${workload.counts.changes.toLocaleString('en-US')} changes; the servers and ${folder} are removed`);
+  }
+}
+
+async function untilOver(seconds: number | undefined, signal: AbortSignal): Promise<void> {
+  // The longest that a timer can wait is 24 days: endless enough.
+  await sleep(seconds === undefined ? 2 ** 31 - 1 : seconds * 1000, undefined, { signal }).catch(() => undefined);
+}
+
+async function killer(everySeconds: number | undefined, pipeline: Pipeline, signal: AbortSignal): Promise<void> {
+  if (everySeconds === undefined) return;
+  while (!signal.aborted) {
+    await sleep(everySeconds * 1000, undefined, { signal }).catch(() => undefined);
+    if (!signal.aborted && pipeline.pid !== undefined) process.kill(pipeline.pid, 'SIGKILL');
+  }
+}
+
+const settleSeconds = 30;
+
+/** Compares until all is equal; gives up when the targets did not move any more for a while. */
+async function untilEqual(sides: Sides, signal: AbortSignal): Promise<{ verdicts: Verdict[]; seconds: number }> {
+  const startedMs = performance.now();
+  let movedMs = startedMs;
+  let last = '';
+  for (;;) {
+    const verdicts = await compareShop(sides).catch((error: unknown) =>
+      performance.now() - movedMs > settleSeconds * 1000 ? Promise.reject(error) : [],
+    );
+    const nowMs = performance.now();
+    const seconds = (nowMs - startedMs) / 1000;
+    if (isEqual(verdicts)) return { verdicts, seconds };
+    const state = JSON.stringify(verdicts.map(({ targetRows, differing }) => [targetRows, differing]));
+    if (state !== last) movedMs = nowMs;
+    last = state;
+    if (verdicts.length > 0 && (signal.aborted || nowMs - movedMs > settleSeconds * 1000)) return { verdicts, seconds };
+    await sleep(250);
+  }
+}

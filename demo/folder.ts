@@ -1,0 +1,58 @@
+import { mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { crossfadeProgram } from './pipeline.ts';
+import { renamed, shopDatabase, shopTables, type ShopTable } from './shop.ts';
+import { stockPrefix, type SideUrls } from './sides.ts';
+
+/** A folder that a person can enter while the demo runs: the configuration, the embedded log, the program. */
+export interface DemoFolder extends Disposable {
+  readonly path: string;
+}
+
+export function makeFolder(): DemoFolder {
+  const path = realpathSync(mkdtempSync(join(tmpdir(), 'crossfade-demo-')));
+  symlinkSync(crossfadeProgram, join(path, 'crossfade'));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+export function writeConfiguration(folder: string, urls: SideUrls, startGtid: string): void {
+  writeFileSync(join(folder, 'crossfade.yaml'), configuration(urls, startGtid));
+}
+
+/** The file that a person would write, with the place before the shop's first row as its start. */
+export function configuration(urls: SideUrls, startGtid: string): string {
+  return `# Written by npm run demo. The whole reference: ./crossfade config reference
+pipeline: shop
+source:
+  mysql:
+    url: ${urls.mysql}
+    # Before the shop's first row. Without it a new pipeline starts at the binlog's end.
+    start: { gtid: ${JSON.stringify(startGtid)} }
+log: embedded
+services:
+  orders:
+    postgres: ${urls.postgres}
+    tables:
+${shopTables
+  .filter(({ targets }) => targets.includes('postgres'))
+  .map(postgresMapping)
+  .join('\n')}
+  storefront:
+    redis: ${urls.redis}
+    tables:
+      ${shopDatabase}.stock: { shape: hash, key: "${stockPrefix}{sku}" }
+`;
+}
+
+function postgresMapping({ name }: ShopTable): string {
+  const names = renamed[name];
+  const options = names ? ` { to: public.${name}, transforms: [ { rename: ${flow(names)} } ] }` : ` { to: public.${name} }`;
+  return `      ${shopDatabase}.${name}:${options}`;
+}
+
+const flow = (names: Readonly<Record<string, string>>) =>
+  `{ ${Object.entries(names)
+    .map(([from, to]) => `${from}: ${to}`)
+    .join(', ')} }`;

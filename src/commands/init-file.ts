@@ -1,0 +1,85 @@
+/** The text of a starter configuration, made of what was found on the servers. Pure: no password ever comes in here. */
+import { type TableId, tableName, type TableSchema } from '../core/change.ts';
+
+export interface Found {
+  readonly pipeline: string;
+  /** With a variable in place of its password. */
+  readonly sourceUrl: string;
+  readonly service: { readonly name: string; readonly kind: 'postgres' | 'redis'; readonly url: string; readonly example: boolean };
+  /** Tables that can be streamed, in the order they will stand in. */
+  readonly tables: readonly TableSchema[];
+  /** Tables that cannot, each with its reason in a few words. */
+  readonly refused: readonly { readonly table: TableId; readonly why: string }[];
+}
+
+export function starterText({ pipeline, sourceUrl, service, tables, refused }: Found): string {
+  const mappings = tables.map((schema) => `      ${mappingLine(schema, service.kind)}`);
+  const comments = refused.map(({ table, why }) => `      # ${tableName(table)}: ${why}`);
+  return [
+    '# Crossfade streams the tables below from MySQL into the services. `crossfade config reference` explains every setting,',
+    '# `crossfade check` says what is missing, `crossfade run` starts. ${NAME} is taken from the environment.',
+    `pipeline: ${pipeline}`,
+    'source:',
+    `  mysql: ${scalar(sourceUrl)}`,
+    'log: embedded',
+    'services:',
+    `  ${service.name}:`,
+    ...(service.example ? ['    # An example: put the address of your own Postgres here, or a redis:// URL behind `redis:`.'] : []),
+    `    ${service.kind}: ${scalar(service.url)}`,
+    '    tables:',
+    ...mappings,
+    ...comments,
+    '',
+  ].join('\n');
+}
+
+function mappingLine(schema: TableSchema, kind: 'postgres' | 'redis'): string {
+  const name = scalar(tableName(schema.table));
+  return kind === 'postgres' ? `${name}:` : `${name}: { shape: hash, key: ${JSON.stringify(keyTemplate(schema))} }`;
+}
+
+/** `orders:{id}`; a brace in a name is doubled, as the template wants it. */
+export function keyTemplate({ table, key }: TableSchema): string {
+  const plain = (text: string) => text.replaceAll('{', '{{').replaceAll('}', '}}');
+  return [plain(table.table), ...key.map((column) => `{${plain(column)}}`)].join(':');
+}
+
+const scalar = (text: string) => (/^[A-Za-z0-9][\w.:/@${}?=&%+-]*$/.test(text) && !text.endsWith(':') ? text : JSON.stringify(text));
+
+export interface MaskedUrl {
+  /** For the file. */
+  readonly url: string;
+  /** The variable to export, where the URL had a password. */
+  readonly variable?: string;
+  readonly password?: string;
+}
+
+/** Takes the password out of a URL; one that is a variable already stays as it is. */
+export function maskUrl(text: string, variable: string): MaskedUrl | undefined {
+  const parts = /^([a-z][a-z0-9+.-]*:\/\/)(?:((?:\$\{[^}]*\}|[^/?#$])*)@)?(.*)$/is.exec(text);
+  if (!parts) return undefined;
+  const [, scheme = '', user, rest = ''] = parts;
+  const colon = user?.indexOf(':') ?? -1;
+  if (user === undefined || colon < 0) return { url: text };
+  const password = user.slice(colon + 1);
+  if (password === '' || password.includes('${')) return { url: text };
+  return { url: `${scheme}${user.slice(0, colon)}:\${${variable}}@${rest}`, variable, password: decoded(password) };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // A lone % was meant as it stands.
+  }
+}
+
+/** A name for topics and services out of any text. */
+export function plainName(text: string, otherwise: string): string {
+  const name = text
+    .toLowerCase()
+    .replace(/[^a-z0-9-]+/g, '-')
+    .replace(/^[^a-z]+|-+$/g, '')
+    .slice(0, 40);
+  return name === '' ? otherwise : name;
+}

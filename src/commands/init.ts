@@ -1,0 +1,139 @@
+/** `crossfade init`: looks at the servers and writes a configuration that streams what can be streamed. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { environment, parseConfig, problemText, type Config } from '../config.ts';
+import { type TableId, tableName, type TableSchema } from '../core/change.ts';
+import { CrossfadeError } from '../core/errors.ts';
+import type { Finding, Logger } from '../core/ports.ts';
+import { makeLogger } from '../runtime/observe.ts';
+import { discoverTables, openSink, openSource } from '../wire.ts';
+import { statementsText } from './check.ts';
+import type { ExitCode, Invocation } from './command.ts';
+import { type Found, maskUrl, type MaskedUrl, plainName, starterText } from './init-file.ts';
+import { usage } from './table.ts';
+
+const see = 'crossfade init --help';
+
+export async function init({ flags, words, output }: Invocation): Promise<ExitCode> {
+  const file = flags.text('output') ?? 'crossfade.yaml';
+  if (existsSync(file) && !flags.on('force')) throw usage(`${file} is there already; --force overwrites it, --output names another`, see);
+  const source = masked(words[0] ?? '', 'MYSQL_PASSWORD', /^(mysql|mariadb):\/\//i, 'mysql://USER@HOST:PORT/DATABASE');
+  const target = words[1] === undefined ? undefined : targetOf(words[1]);
+  const database = /^[^:]+:\/\/(?:[^@]*@)?[^/]*\/([^?#]+)/.exec(source.url)?.[1];
+  const sourceUrl = source.url.replace(/^mariadb:/i, 'mysql:').replace(/^(mysql:\/\/(?:.*@)?[^/]*)\/[^?]*/i, '$1');
+  const service = target ?? {
+    name: 'target',
+    kind: 'postgres' as const,
+    url: 'postgres://crossfade:${TARGET_PASSWORD}@localhost:5432/target',
+    example: true,
+  };
+  const secrets = secretsOf(source, target);
+  const logger = makeLogger({ level: 'silent', format: 'json', write: () => {} });
+  const base = { pipeline: plainName(database ?? 'crossfade', 'crossfade'), sourceUrl, service };
+  const found = await look(base, database === undefined ? undefined : decodeURIComponent(database), file, secrets, logger);
+  const text = starterText(found);
+  writeFileSync(file, text, { mode: 0o640 });
+  const missing = target ? await missingInTarget(parsed(text, file, secrets), found.tables, logger) : [];
+  if (flags.on('json')) {
+    const result = {
+      file,
+      tables: found.tables.map(({ table }) => tableName(table)),
+      refused: found.refused.map(({ table, why }) => ({ table: tableName(table), why })),
+      variables: Object.keys(secrets),
+      findings: missing,
+    };
+    output.out(`${JSON.stringify(result)}\n`);
+    return 0;
+  }
+  output.out(`${report(file, found, Object.keys(secrets))}\n`);
+  if (missing.length > 0) output.out(`\nMissing in ${service.name}:\n\n${statementsText(missing)}\n`);
+  return 0;
+}
+
+function masked(url: string, variable: string, pattern: RegExp, form: string): MaskedUrl {
+  const result = pattern.test(url) ? maskUrl(url, variable) : undefined;
+  if (!result) throw usage(`the URL is not of the form ${form}`, see);
+  return result;
+}
+
+type Target = Found['service'] & { readonly secret: MaskedUrl };
+
+function targetOf(text: string): Target {
+  const kind = /^redis/i.test(text) ? 'redis' : 'postgres';
+  const form = 'postgres://USER@HOST/DATABASE or redis://HOST:PORT';
+  const secret = masked(text, kind === 'redis' ? 'REDIS_PASSWORD' : 'POSTGRES_PASSWORD', /^(postgres(ql)?|rediss?):\/\//i, form);
+  const database = kind === 'postgres' ? /^[^:]+:\/\/(?:.*@)?[^/]*\/([^?#]+)/.exec(secret.url)?.[1] : undefined;
+  return { name: plainName(database ?? kind, kind), kind, url: secret.url, example: false, secret };
+}
+
+/** Variable → password, of the URLs that had one. */
+function secretsOf(source: MaskedUrl, target: Target | undefined): Record<string, string> {
+  const pairs = [source, target?.secret].flatMap((each) =>
+    each?.variable === undefined ? [] : [[each.variable, each.password ?? ''] as const],
+  );
+  return Object.fromEntries(pairs);
+}
+
+/** The tables that the server has; those that it cannot stream stay out of the file, with the reason. */
+async function look(
+  base: Pick<Found, 'pipeline' | 'sourceUrl' | 'service'>,
+  database: string | undefined,
+  file: string,
+  secrets: Record<string, string>,
+  logger: Logger,
+): Promise<Found> {
+  const empty: TableSchema = { id: '', table: { database: database ?? 'shop', table: 'any' }, columns: [], key: ['id'] };
+  const { source } = parsed(starterText({ ...base, tables: [empty], refused: [] }), file, secrets);
+  const all = await discoverTables(source.settings, database);
+  if (all.length === 0) {
+    throw new CrossfadeError({
+      code: 'SOURCE_TABLE_MISSING',
+      fault: 'fatal',
+      message: `the source has no table${database === undefined ? '' : ` in database ${database}`} that this user may see`,
+      remedy: 'Correct the database in the URL, or grant SELECT on the tables.',
+    });
+  }
+  await using live = await openSource({ source, tables: all, keys: new Map() }, logger);
+  const findings = await live.check();
+  const refused = all.flatMap((table) => {
+    const problem = findings.find((finding) => finding.level === 'error' && concerns(finding, table));
+    return problem ? [{ table, why: problem.message.split('\n')[0] ?? problem.code }] : [];
+  });
+  const usable = all.filter((table) => !refused.some((each) => tableName(each.table) === tableName(table)));
+  const tables = await live.schemas(usable);
+  return { ...base, tables, refused };
+}
+
+/** A finding about one table has its name as the last part of `where`, or in its message. */
+function concerns({ where, message }: Finding, table: TableId): boolean {
+  const name = tableName(table);
+  return where.endsWith(` ${name}`) || where === name || message.split(/[\s,;:"']+/).includes(name);
+}
+
+function parsed(text: string, file: string, secrets: Record<string, string>): Config {
+  const reading = parseConfig(text, resolve(file), {
+    environment: { TARGET_PASSWORD: '', ...environment, ...secrets },
+    readSecret: () => undefined,
+  });
+  if ('config' in reading) return reading.config;
+  const problems = reading.problems.map((problem) => problemText(file, problem)).join('\n');
+  throw usage(`what was given does not make a configuration:\n${problems}`, see);
+}
+
+async function missingInTarget(config: Config, schemas: readonly TableSchema[], logger: Logger): Promise<readonly Finding[]> {
+  const [service] = config.services;
+  if (!service) return [];
+  await using sink = await openSink(config, service, logger);
+  return (await sink.check(schemas)).filter(({ fix }) => fix !== undefined);
+}
+
+function report(file: string, { tables, refused, service }: Found, variables: readonly string[]): string {
+  const lines = [`wrote ${file}: ${tables.length} table${tables.length === 1 ? '' : 's'} into service ${service.name} (${service.kind})`];
+  for (const { table, why } of refused) lines.push(`  left out ${tableName(table)}: ${why}`);
+  if (service.example) lines.push('  the service is an example: put the address of your own target into the file');
+  const names = service.example ? [...variables, 'TARGET_PASSWORD'] : variables;
+  if (names.length > 0)
+    lines.push('', 'Passwords are not in the file. Before check and run:', ...names.map((name) => `  export ${name}=...`));
+  lines.push('', 'Next: crossfade check, then crossfade run');
+  return lines.join('\n');
+}

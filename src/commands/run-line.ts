@@ -1,0 +1,37 @@
+/** The one line at the bottom of the terminal while a pipeline runs. */
+import type { ServiceTotals, Totals } from '../runtime/observe.ts';
+
+/** From two samples that are a second apart: `captured 1,204/s · orders 1,180/s lag 0.2 s · storefront waiting SOURCE_…`. */
+export function statusText(before: Totals, now: Totals, nowMs: number): string {
+  const pieces: string[] = [];
+  const capture = now.states['capture'];
+  if (capture) {
+    const behind =
+      now.completedThroughUs === undefined ? '' : `, behind ${secondsText(Math.max(0, nowMs / 1000 - now.completedThroughUs / 1e6))}`;
+    pieces.push(`capture ${rate(now.capturedRows - before.capturedRows)}${behind}${trouble(capture)}`);
+  }
+  const names = new Set([...Object.keys(now.services), ...Object.keys(now.states).flatMap((part) => /^apply (.*)$/.exec(part)?.[1] ?? [])]);
+  for (const name of names) {
+    const service = now.services[name];
+    const applied = (service?.appliedRecords ?? 0) - (before.services[name]?.appliedRecords ?? 0);
+    pieces.push(`${name} ${rate(applied)}${service ? lagText(service) : ''}${trouble(now.states[`apply ${name}`])}`);
+  }
+  return pieces.join(' · ');
+}
+
+function lagText(service: ServiceTotals): string {
+  const seconds = Object.values(service.lagSeconds);
+  return seconds.length === 0 ? '' : `, lag ${secondsText(Math.max(...seconds))}`;
+}
+
+const trouble = (state: { state: string; code?: string } | undefined) =>
+  state === undefined || state.state === 'running' ? '' : ` (${state.state}${state.code === undefined ? '' : ` ${state.code}`})`;
+
+const rate = (perSecond: number) => `${Math.max(0, perSecond).toLocaleString('en-US')}/s`;
+
+/** `0.2 s`, `14 s`, `3 min`, `2.5 h`. */
+export function secondsText(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}

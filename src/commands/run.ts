@@ -1,0 +1,117 @@
+/** `crossfade run`: capture in this thread, every service in one of its own; the first that cannot go on stops all. */
+import { setInterval as ticks } from 'node:timers/promises';
+import { type Config, loadConfig, type ServiceConfig } from '../config.ts';
+import { tableName } from '../core/change.ts';
+import type { Logger } from '../core/ports.ts';
+import { type Part, supervise, threadPart } from '../runtime/daemon.ts';
+import { type LogLevel, makeLogger, makeMeters, type Observed, readableLine, type Totals } from '../runtime/observe.ts';
+import type { WorkerMessage, WorkerTask } from '../worker.ts';
+import type { ExitCode, Invocation } from './command.ts';
+import type { Output } from './output.ts';
+import { statusText } from './run-line.ts';
+import { nearest, usage } from './table.ts';
+
+export async function run({ flags, words, output, signal }: Invocation): Promise<ExitCode> {
+  const role = roleOf(words[0], flags.text('service'));
+  const config = loadConfig(flags.text('config') ?? 'crossfade.yaml');
+  const logLevel = (flags.text('log-level') ?? 'info') as LogLevel;
+  const print = output.live ? (line: string) => output.out(readableLine(line)) : (line: string) => output.out(line);
+  const logger = makeLogger({ level: logLevel, format: 'json', write: print, bindings: { pipeline: config.pipeline } });
+  const observed = makeMeters();
+  const services = role.apply === 'all' ? config.services : role.apply === 'none' ? [] : [serviceNamed(config, role.apply)];
+  announce(config, { capture: role.capture, services }, output, logger);
+  const parts: Part[] = [];
+  if (role.capture || role.apply !== 'all') {
+    const { capturePart, applyPart } = await import('../wire.ts');
+    const tools = { logger, state: observed.state };
+    if (role.capture) parts.push(capturePart(config, observed.capture, tools));
+    else parts.push(...services.map((service) => applyPart(config, service, observed.apply(service.name), tools)));
+  }
+  if (role.apply === 'all')
+    parts.push(...services.map((service) => serviceThread({ configPath: config.path, service: service.name, logLevel }, observed, print)));
+  const line = new AbortController();
+  const watching = output.live ? keepStatusLine(observed.totals, output, AbortSignal.any([signal, line.signal])) : Promise.resolve();
+  try {
+    await supervise(parts, signal);
+    logger.info({}, 'stopped');
+    return 0;
+  } finally {
+    line.abort();
+    await watching;
+  }
+}
+
+interface Role {
+  readonly capture: boolean;
+  readonly apply: 'all' | 'none' | (string & {});
+}
+
+function roleOf(word: string | undefined, service: string | undefined): Role {
+  const see = 'crossfade run --help';
+  if (word === 'apply') {
+    if (service === undefined) throw usage('run apply needs to know which service: --service NAME', see);
+    return { capture: false, apply: service };
+  }
+  if (service !== undefined) throw usage('--service belongs to `run apply`', see);
+  if (word === undefined) return { capture: true, apply: 'all' };
+  if (word === 'capture') return { capture: true, apply: 'none' };
+  throw usage(`run knows no "${word}"${nearest(word, ['capture', 'apply'])}`, see);
+}
+
+export function serviceNamed(config: Config, name: string): ServiceConfig {
+  const service = config.services.find((each) => each.name === name);
+  if (service) return service;
+  throw usage(
+    `the configuration has no service "${name}"${nearest(
+      name,
+      config.services.map((each) => each.name),
+    )}`,
+    'crossfade status',
+  );
+}
+
+function serviceThread(task: WorkerTask, observed: Observed, print: (line: string) => void): Part {
+  const { totals } = observed;
+  const part = `apply ${task.service}`;
+  const onMessage = (message: unknown) => {
+    const told = message as WorkerMessage;
+    if ('logLine' in told) print(told.logLine);
+    else {
+      Object.assign(totals.services, told.totals.services);
+      const state = told.totals.states[part];
+      if (state) totals.states[part] = state;
+    }
+  };
+  return threadPart({ name: part, entry: new URL('../worker.ts', import.meta.url), workerData: task, onMessage });
+}
+
+/** What will happen, before it does: for a person in a few lines, for a machine in one. */
+function announce(config: Config, role: { capture: boolean; services: readonly ServiceConfig[] }, output: Output, logger: Logger): void {
+  const { host, port } = config.source.settings;
+  const source = `${host}:${port}`;
+  const log = config.log.settings.path;
+  const services = role.services.map(({ name, target, mappings }) => ({ name, kind: target.kind, tables: mappings.length }));
+  if (!output.live) return logger.info({ source, log, capture: role.capture, services, tables: config.tables.map(tableName) }, 'starting');
+  const lines = [
+    `${output.paint('bold', `pipeline ${config.pipeline}`)}`,
+    ...(role.capture ? [`  source   mysql ${source}, ${config.tables.length} tables`] : []),
+    `  log      ${log}`,
+    ...services.map(({ name, kind, tables }) => `  service  ${name} (${kind}), ${tables} tables`),
+    output.paint('dim', '  Ctrl-C drains and stops; a second one stops at once'),
+  ];
+  output.out(`${lines.join('\n')}\n`);
+}
+
+async function keepStatusLine(totals: Totals, output: Output, signal: AbortSignal): Promise<void> {
+  let before = structuredClone(totals);
+  try {
+    for await (const _ of ticks(1000, undefined, { signal })) {
+      output.statusLine(statusText(before, totals, Date.now()));
+      before = structuredClone(totals);
+    }
+  } catch {
+    // Aborted: the run is over.
+  } finally {
+    output.statusLine('');
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * The whole configuration of a pipeline, read once at the start: YAML text → variables → schema → what follows from it.
+ * The only reader of the environment. No message here ever holds a value of the file: any of them may be a secret.
+ */
+import { readFileSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import type { MysqlSettings } from '../connectors/mysql/config.ts';
+import type { PostgresSettings } from '../connectors/postgres/config.ts';
+import type { RedisSettings } from '../connectors/redis/config.ts';
+import { embeddedSchema, type SqliteSettings } from '../connectors/sqlite/config.ts';
+import type { TableId } from './core/change.ts';
+import { tableName } from './core/change.ts';
+import { CrossfadeError } from './core/errors.ts';
+import type { PartitionId, StreamSpec } from './core/ports.ts';
+import { contradictions, deriveMappings, deriveStreams, type MappingConfig, mappingHashOf, tableOf } from './config-derive.ts';
+import { complaints, flatten } from './config-problems.ts';
+import { type ConfigFile, fileSchema, jsonSchema, type ServiceFile } from './config-schema.ts';
+import { pathKey, substitute, type VariableSources } from './config-variables.ts';
+import { type ConfigProblem, type Path, pathText, readYaml, type YamlFile } from './config-yaml.ts';
+
+export interface Config {
+  /** Where the file lies, absolute. */
+  readonly path: string;
+  readonly pipeline: string;
+  readonly source: { readonly kind: 'mysql'; readonly settings: MysqlSettings };
+  readonly log: { readonly kind: 'embedded'; readonly settings: SqliteSettings };
+  readonly services: readonly ServiceConfig[];
+  /** Every table that is captured. */
+  readonly tables: readonly TableId[];
+  /** `db.table` → key columns, for tables that have no key of their own. */
+  readonly keys: ReadonlyMap<string, readonly string[]>;
+  readonly streams: readonly StreamSpec[];
+  /** `db.table` → the stream that carries it. */
+  readonly routing: ReadonlyMap<string, StreamSpec>;
+}
+
+export interface ServiceConfig {
+  readonly name: string;
+  readonly target:
+    | { readonly kind: 'postgres'; readonly settings: PostgresSettings }
+    | { readonly kind: 'redis'; readonly settings: RedisSettings };
+  readonly mappings: readonly MappingConfig[];
+  /** The streams that carry this service's tables. */
+  readonly streams: readonly StreamSpec[];
+  readonly mappingHash: (partition: PartitionId) => string;
+}
+
+/** The one door to the process's environment. */
+export const environment: Readonly<Record<string, string | undefined>> = process.env;
+
+const fromProcess: VariableSources = { environment, readSecret: (path) => readText(path) };
+
+export type Reading = { readonly config: Config } | { readonly problems: readonly ConfigProblem[] };
+
+/** Reads the file or throws: CONFIG_UNREADABLE, or CONFIG_INVALID with every problem in its message. */
+export function loadConfig(path: string, variables: VariableSources = fromProcess): Config {
+  const reading = readConfig(path, variables);
+  if ('config' in reading) return reading.config;
+  const lines = reading.problems.map((problem) => `  ${problemText(path, problem)}`);
+  throw new CrossfadeError({
+    code: 'CONFIG_INVALID',
+    fault: 'fatal',
+    message: `${lines.length === 1 ? 'one problem' : `${lines.length} problems`} in ${basename(path)}:\n${lines.join('\n')}`,
+    remedy: 'Correct the file; `crossfade config reference` names every setting.',
+  });
+}
+
+/** `crossfade.yaml:12:5 services.orders: …`. */
+export function problemText(path: string, { line, column, path: setting, message }: ConfigProblem): string {
+  const place = line === undefined ? basename(path) : `${basename(path)}:${line}:${column}`;
+  return setting === '' ? `${place} ${message}` : `${place} ${setting}: ${message}`;
+}
+
+/** The configuration, or all that is wrong with it; throws only where the file cannot be read at all. */
+export function readConfig(path: string, variables: VariableSources = fromProcess): Reading {
+  const text = readText(path);
+  if (text !== undefined) return parseConfig(text, resolve(path), variables);
+  throw new CrossfadeError({
+    code: 'CONFIG_UNREADABLE',
+    fault: 'fatal',
+    message: `the configuration file ${path} cannot be read`,
+    remedy: 'Name the file with --config FILE, or write one with `crossfade init MYSQL_URL`.',
+  });
+}
+
+export function parseConfig(text: string, path: string, variables: VariableSources): Reading {
+  const yaml = readYaml(text);
+  if ('problems' in yaml) return yaml;
+  const { file } = yaml;
+  const early = unsupported(file);
+  const { data, missing, whole } = substitute(file.data, variables);
+  const unset = missing.map((each) => file.problem(each.path, each.message));
+  const parsed = fileSchema.safeParse(data);
+  const result =
+    parsed.success || whole.size === 0 ? parsed : fileSchema.safeParse(withNumbers(data, flatten(parsed.error.issues, []), whole));
+  const hidden = new Set([...missing.map((each) => pathText(each.path)), ...early.map((each) => each.path)]);
+  const wrong = result.success ? contradictions(result.data) : complaints(result.error.issues, jsonSchema());
+  const found = wrong.map((each) => file.problem(each.path, each.message, each.at)).filter((each) => !hidden.has(each.path));
+  const problems = [...early, ...unset, ...found].sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
+  return result.success && problems.length === 0 ? { config: derive(result.data, path) } : { problems };
+}
+
+/** Names of later releases deserve a better answer than "unknown". */
+function unsupported(file: YamlFile): ConfigProblem[] {
+  const log = isObject(file.data) ? file.data['log'] : undefined;
+  if (log !== 'kafka' && !(isObject(log) && 'kafka' in log)) return [];
+  const message = 'Kafka as the log comes with a later release; this one keeps the log in a file: `log: embedded`';
+  return [file.problem(['log'], message)];
+}
+
+/** A variable is text; where the schema wants a number or a boolean and the text is one, it is taken as that. */
+function withNumbers(data: unknown, issues: readonly { code?: string; path: Path }[], whole: ReadonlySet<string>): unknown {
+  const wanted = new Set(issues.filter(({ code }) => code === 'invalid_type').map(({ path }) => pathKey(path)));
+  const walk = (node: unknown, path: Path): unknown => {
+    if (typeof node === 'string') return whole.has(pathKey(path)) && wanted.has(pathKey(path)) ? scalarOf(node) : node;
+    if (Array.isArray(node)) return node.map((item, index) => walk(item, [...path, index]));
+    if (!isObject(node)) return node;
+    return Object.fromEntries(Object.entries(node).map(([name, value]) => [name, walk(value, [...path, name])]));
+  };
+  return walk(data, []);
+}
+
+function scalarOf(text: string): unknown {
+  if (/^-?\d{1,15}$/.test(text)) return Number(text);
+  return text === 'true' ? true : text === 'false' ? false : text;
+}
+
+function derive(file: ConfigFile, path: string): Config {
+  const { tables, streams, routing } = deriveStreams(file);
+  return {
+    path,
+    pipeline: file.pipeline,
+    source: { kind: 'mysql', settings: file.source.mysql },
+    log: { kind: 'embedded', settings: logSettings(file, path) },
+    services: Object.entries(file.services).map(([name, service]) => serviceConfig(name, service, routing)),
+    tables,
+    keys: new Map(Object.entries(file.source.keys).map(([table, columns]) => [tableName(tableOf(table)), columns])),
+    streams,
+    routing,
+  };
+}
+
+function serviceConfig(name: string, service: ServiceFile, routing: Config['routing']): ServiceConfig {
+  const mappings = deriveMappings(service);
+  return {
+    name,
+    target: 'postgres' in service ? { kind: 'postgres', settings: service.postgres } : { kind: 'redis', settings: service.redis },
+    mappings,
+    streams: [...new Set(mappings.flatMap(({ source }) => routing.get(tableName(source)) ?? []))],
+    mappingHash: mappingHashOf(mappings, routing),
+  };
+}
+
+/** The log's file lies beside the configuration unless that says otherwise. */
+function logSettings(file: ConfigFile, path: string): SqliteSettings {
+  const settings = file.log === 'embedded' ? embeddedSchema.parse({}) : file.log.embedded;
+  return { ...settings, path: resolve(dirname(path), settings.path ?? `${file.pipeline}.crossfade.db`) };
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined; // The caller names the file; why it cannot be read (missing, a directory, forbidden) is one remedy.
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

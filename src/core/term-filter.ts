@@ -1,0 +1,26 @@
+/** The fence that holds even where the log forgot a producer: a record of an older leader behind a newer one's is no record. */
+import type { LogRecord, PartitionId } from './ports.ts';
+
+export class TermFilter {
+  readonly #highest = new Map<PartitionId, number>();
+
+  /** The records that count, in order; the same array when that is all of them. */
+  keep(partition: PartitionId, records: readonly LogRecord[]): readonly LogRecord[] {
+    let highest = this.#highest.get(partition) ?? -1;
+    let kept: LogRecord[] | undefined;
+    for (const [index, record] of records.entries()) {
+      if (record.term < highest) kept ??= records.slice(0, index);
+      else {
+        highest = record.term;
+        kept?.push(record);
+      }
+    }
+    this.#highest.set(partition, highest);
+    return kept ?? records;
+  }
+
+  /** For a partition that is read from another place, or by another owner in between. */
+  forget(partition: PartitionId): void {
+    this.#highest.delete(partition);
+  }
+}

@@ -1,0 +1,78 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import type { PostgresSettings } from '../../connectors/postgres/config.ts';
+import { Batches, column, mappingTo, postgresFixture, tableOf, type PostgresFixture } from './postgres-fixture.ts';
+
+const items = tableOf('items', ['id'], [column('id', { nullable: false })]);
+const put = (id: number) => [0, items, { op: 'insert' as const, after: { id } }] as const;
+
+describe('who may write', () => {
+  let fixture: PostgresFixture;
+  beforeAll(async () => {
+    fixture = await postgresFixture();
+    await fixture.execute('CREATE TABLE items (id int PRIMARY KEY)');
+  });
+  afterAll(async () => {
+    await fixture[Symbol.asyncDispose]();
+  });
+
+  const attempt = async (change: Partial<PostgresSettings>) => (await fixture.open([], { ...fixture.settings, ...change })).claim(['x#0']);
+
+  test('the table of progress is created once, however many start together', async () => {
+    const sinks = await Promise.all(Array.from({ length: 6 }, () => fixture.open([mappingTo(items)])));
+    await Promise.all(sinks.map((sink, index) => sink.claim([`race${index}#0`, 'race#0'])));
+    expect(await fixture.rows(`SELECT owner_epoch FROM crossfade.progress WHERE partition = 'race#0'`)).toEqual([['6']]);
+  });
+
+  test('G3: a frozen owner in the middle of a transaction does not keep its successor out, and cannot commit later', async () => {
+    const frozen = await fixture.open([mappingTo(items)]);
+    const batches = new Batches('frozen#0');
+    await frozen.claim([batches.partition]);
+    expect(await frozen.write(batches.of([put(1)], true))).toBe('open');
+    const successor = await fixture.open([mappingTo(items)]);
+    expect((await successor.claim([batches.partition])).size).toBe(0);
+    await successor.write(new Batches('frozen#0').of([put(2)]));
+    await expect(frozen.write(batches.of([put(3)]))).rejects.toMatchObject({ fault: 'retry' });
+    expect(await fixture.rows('SELECT id FROM items')).toEqual([['2']]);
+  });
+
+  test('G10: a connection that the server ends is a retry, and the sink stays unusable', async () => {
+    const sink = await fixture.open([mappingTo(items)]);
+    const batches = new Batches('killed#0');
+    await sink.claim([batches.partition]);
+    await fixture.execute(`SELECT pg_terminate_backend(owner_pid) FROM crossfade.progress WHERE partition = 'killed#0'`);
+    await expect(sink.write(batches.of([put(10)]))).rejects.toMatchObject({ code: 'TARGET_UNREACHABLE', fault: 'retry' });
+    await expect(sink.claim([batches.partition])).rejects.toMatchObject({ code: 'TARGET_UNREACHABLE', fault: 'retry' });
+    const next = await fixture.open([mappingTo(items)]);
+    expect((await next.claim([batches.partition])).size).toBe(0);
+  });
+
+  test('progress that somebody moved by hand is not overwritten', async () => {
+    const sink = await fixture.open([mappingTo(items)]);
+    const batches = new Batches('hand#0');
+    await sink.claim([batches.partition]);
+    await sink.write(batches.of([put(20)]));
+    await fixture.execute(`UPDATE crossfade.progress SET next_offset = 0 WHERE partition = 'hand#0'`);
+    await expect(sink.write(batches.of([put(21)]))).rejects.toMatchObject({ code: 'TARGET_FENCED', fault: 'retry' });
+    expect(await fixture.rows('SELECT id FROM items WHERE id > 19')).toEqual([['20']]);
+  });
+
+  test('the commit time is kept to the microsecond', async () => {
+    const sink = await fixture.open([mappingTo(items)]);
+    const batches = new Batches('clock#0');
+    await sink.claim([batches.partition]);
+    await sink.write(batches.of([put(30)]));
+    expect(await fixture.rows(`SELECT committed_at FROM crossfade.progress WHERE partition = 'clock#0'`)).toEqual([
+      ['2025-11-21 04:40:00.123456+00'],
+    ]);
+    expect((await sink.progress()).get('clock#0')?.committedAtUs).toBe(1_763_700_000_123_456);
+  });
+
+  test('a wrong password, a missing database and a closed port: the right code each', async () => {
+    await expect(attempt({ database: 'nosuchdatabase' })).rejects.toMatchObject({ code: 'TARGET_AUTH', fault: 'fatal' });
+    await expect(attempt({ user: 'nosuchuser' })).rejects.toMatchObject({ code: 'TARGET_AUTH', fault: 'fatal' });
+    await expect(attempt({ port: 1 })).rejects.toMatchObject({ code: 'TARGET_UNREACHABLE', fault: 'retry' });
+    await expect(attempt({ host: 'no.such.host.invalid' })).rejects.toMatchObject({ code: 'TARGET_UNREACHABLE', fault: 'retry' });
+    await expect(attempt({ tls: 'verify-full' })).rejects.toMatchObject({ code: 'TARGET_AUTH', fault: 'fatal' });
+  });
+});

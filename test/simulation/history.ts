@@ -1,0 +1,257 @@
+/** One history from its seed: a workload, processes that die, freeze and lose replies, a quiet end, and the verdict. */
+import { asCrossfadeError } from '../../src/core/errors.ts';
+import { runLoop, type Run } from '../../src/runtime/loop.ts';
+import { type FaultRates, noFaults, SimulatedProcess } from '../support/faults.ts';
+import { randomTransaction } from '../support/histories.ts';
+import { seeded } from '../support/random.ts';
+import { type Breakage, noBreakage } from './breakage.ts';
+import { checkLog } from './invariants.ts';
+import { World } from './world.ts';
+
+export interface HistoryResult {
+  readonly seed: number;
+  readonly violations: readonly string[];
+  readonly trace: readonly string[];
+  readonly records: number;
+  readonly commits: number;
+  readonly calls: number;
+  readonly faults: number;
+  readonly kills: number;
+  readonly zombies: number;
+}
+
+type Session = (process: SimulatedProcess) => (run: Run) => Promise<void>;
+
+const zombieAfterMs = 10_000;
+const drainDeadlineMs = 900_000;
+
+/** A place where a process runs; when it ends, another takes its place. */
+class Slot {
+  readonly name: string;
+  readonly #world: World;
+  readonly #session: Session;
+  readonly #rates: () => FaultRates;
+  #count = 0;
+  #stop = new AbortController();
+  readonly past: SimulatedProcess[] = [];
+  current: SimulatedProcess;
+  ended = false;
+
+  constructor(name: string, world: World, session: Session, rates: () => FaultRates) {
+    this.name = name;
+    this.#world = world;
+    this.#session = session;
+    this.#rates = rates;
+    this.current = this.#spawn();
+  }
+
+  #spawn(): SimulatedProcess {
+    this.#count += 1;
+    const world = this.#world;
+    const process = new SimulatedProcess(`${this.name}.${this.#count}`, world.clock, world.random.fork(), this.#rates());
+    const stop = (this.#stop = new AbortController());
+    const jitter = world.random.fork();
+    const { sleep } = process;
+    const options = { name: process.name, signal: stop.signal, logger: quiet(world, process), sleep, random: jitter.next, now: world.clock.now };
+    this.past.push(process);
+    void runLoop(this.#session(process), options).then(
+      () => {
+        // A stop by signal: the process has ended in good order, and its successor starts.
+        process.kill();
+        this.ended = true;
+      },
+      (thrown: unknown) => {
+        const { code, message } = asCrossfadeError(thrown);
+        const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause.stack : '';
+        world.violate(`${process.name} stopped for ever: ${code} ${message} ${cause ?? ''}`);
+      },
+    );
+    return process;
+  }
+
+  /** A new process in this place; the old one is left as it is, which may be frozen. */
+  replace(): void {
+    this.current = this.#spawn();
+  }
+  stop(): void {
+    this.#stop.abort(new Error('stop'));
+  }
+}
+
+function quiet(world: World, process: SimulatedProcess) {
+  const none = () => {};
+  const warn = (fields: object) => {
+    const { err } = fields as { err?: unknown };
+    world.note(`${process.name} ${err === undefined ? '' : asCrossfadeError(err).code} ${err instanceof Error ? err.message : ''}`);
+  };
+  return { debug: none, info: none, warn, error: warn };
+}
+
+export async function runHistory(seed: number, breakage: Breakage = noBreakage): Promise<HistoryResult> {
+  const history = new History(seed, breakage);
+  return history.run();
+}
+
+class History {
+  readonly #seed: number;
+  readonly #world: World;
+  readonly #slots: Slot[] = [];
+  #rates: FaultRates;
+  #quiet = false;
+  #kills = 0;
+  #zombies = 0;
+
+  constructor(seed: number, breakage: Breakage) {
+    this.#seed = seed;
+    const random = seeded(seed);
+    this.#world = new World(random, breakage);
+    const rate = random.pick([0, 0.002, 0.01, 0.03]);
+    this.#rates = { failBefore: rate, failAfter: rate, delay: rate * 2, hang: rate / 4, kill: rate / 3 };
+  }
+
+  async run(): Promise<HistoryResult> {
+    const world = this.#world;
+    const { clock, plan } = world;
+    this.#start();
+    this.#workload();
+    this.#trouble();
+    await clock.runUntil(() => this.#quiet || world.violations.length > 0, 3_600_000);
+    await this.#drain();
+    if (world.violations.length === 0) checkLog(world.oracle, world.cluster, world.violate);
+    const processes = this.#slots.flatMap((slot) => slot.past);
+    for (const process of processes) process.kill();
+    const sum = (of: (process: SimulatedProcess) => number) => processes.reduce((total, process) => total + of(process), 0);
+    return {
+      seed: this.#seed,
+      violations: world.violations,
+      trace: [`${plan.tables.length} tables, streams ${JSON.stringify(plan.streams)}, ${plan.services.length} services`, ...world.trace],
+      records: [...world.oracle.records().values()].reduce((total, records) => total + records.length, 0),
+      commits: world.commits,
+      calls: sum((process) => process.calls),
+      faults: sum((process) => process.faults),
+      kills: this.#kills,
+      zombies: this.#zombies,
+    };
+  }
+
+  #start(): void {
+    const world = this.#world;
+    const rates = () => this.#rates;
+    const captures = world.random.between(1, 2);
+    for (let index = 0; index < captures; index += 1) {
+      this.#slots.push(new Slot(`capture${index}`, world, (process) => world.capture(process), rates));
+    }
+    for (const service of world.plan.services) {
+      const members = world.random.between(1, 2);
+      for (let index = 0; index < members; index += 1) {
+        this.#slots.push(new Slot(`${service.name}.apply${index}`, world, (process) => world.apply(process, service), rates));
+      }
+    }
+  }
+
+  #workload(): void {
+    const { clock, plan, server, random } = this.#world;
+    const draws = random.fork();
+    const pace = draws.pick([20, 200, 2000]);
+    let left = plan.transactions;
+    const next = () => {
+      if (draws.chance(0.05)) server.rotate();
+      if (draws.chance(0.02)) server.addColumn(draws.pick(plan.tables).id, column(`extra${left}`));
+      const burst = draws.chance(0.2) ? draws.between(2, 8) : 1;
+      for (let index = 0; index < burst && left > 0; index += 1, left -= 1) server.commit(randomTransaction(server, plan, draws));
+      if (left > 0) clock.at(draws.between(0, pace), next);
+      else clock.at(draws.between(0, 20_000), () => (this.#quiet = true));
+    };
+    clock.at(draws.between(0, 500), next);
+  }
+
+  /** What happens to whole processes: kill, freeze with takeover, orderly stop, cut connections. */
+  #trouble(): void {
+    const { clock, random, server } = this.#world;
+    const draws = random.fork();
+    const every = draws.pick([500, 3000, 15_000]);
+    const act = () => {
+      if (this.#quiet) return;
+      for (const slot of this.#slots) if (!slot.current.alive) this.#revive(slot, draws.between(0, 3000));
+      const slot = draws.pick(this.#slots);
+      const what = draws.next();
+      if (what < 0.3) this.#kill(slot);
+      else if (what < 0.55) this.#freeze(slot, draws.between(100, 60_000));
+      else if (what < 0.7) slot.stop();
+      else if (what < 0.8) server.disconnect();
+      clock.at(draws.between(1, every), act);
+    };
+    clock.at(draws.between(1, every), act);
+  }
+
+  #kill(slot: Slot): void {
+    if (!slot.current.alive) return;
+    this.#world.note(`kill ${slot.current.name}`);
+    slot.current.kill();
+  }
+
+  #revive(slot: Slot, delayMs: number): void {
+    const dead = slot.current;
+    this.#world.clock.at(delayMs, () => {
+      if (slot.current !== dead || dead.alive) return;
+      this.#kills += 1;
+      slot.replace();
+    });
+  }
+
+  /** Frozen for long, it is given up for dead and replaced; when it wakes, it goes on where it was. */
+  #freeze(slot: Slot, forMs: number): void {
+    const { clock, cluster, logs } = this.#world;
+    const process = slot.current;
+    if (!process.alive || process.frozen) return;
+    this.#world.note(`freeze ${process.name} for ${forMs} ms`);
+    process.freeze();
+    if (forMs > zombieAfterMs) {
+      clock.at(zombieAfterMs, () => {
+        if (!process.frozen || slot.current !== process) return;
+        this.#world.note(`${process.name} is given up`);
+        this.#zombies += 1;
+        for (const log of logs.get(process) ?? []) {
+          if (cluster.leader?.owner === log) cluster.depose();
+          cluster.expel(log);
+        }
+        slot.replace();
+      });
+    }
+    clock.at(forMs, () => process.wake());
+  }
+
+  /** Who stands where, for the message. */
+  #standing(): string {
+    const { cluster, watches } = this.#world;
+    const slots = this.#slots.map(({ current }) => `${current.name} ${current.alive ? (current.frozen ? 'frozen' : current.last) : 'dead'}`);
+    const behind = [...watches].filter(([, watch]) => !watch.caughtUp()).map(([name]) => name);
+    return `leader ${cluster.leader?.term ?? 'none'}; ${slots.join(', ')}; behind: ${behind.join(' ')}`;
+  }
+
+  /** No more faults: everybody wakes, the dead are replaced, and all has to arrive without a person. */
+  async #drain(): Promise<void> {
+    const world = this.#world;
+    const { clock } = world;
+    world.note('quiet');
+    this.#rates = noFaults;
+    for (const slot of this.#slots) {
+      for (const process of slot.past) {
+        process.rates = noFaults;
+        process.wake();
+      }
+      if (!slot.current.alive) slot.replace();
+    }
+    const done = () => {
+      for (const slot of this.#slots) if (!slot.current.alive) slot.replace();
+      return world.violations.length > 0 || (world.oracle.start !== undefined && [...world.watches.values()].every((watch) => watch.caughtUp()));
+    };
+    if (!(await clock.runUntil(done, drainDeadlineMs))) world.violate(`it did not drain: ${this.#standing()}`);
+    if (world.violations.length > 0) return;
+    const commits = world.commits;
+    await clock.runUntil(() => world.violations.length > 0, 90_000);
+    if (world.commits !== commits) world.violate('something was written after everything had arrived');
+  }
+}
+
+const column = (name: string) => ({ name, kind: 'string' as const, nullable: true, type: 'varchar(40)', length: 40 });

@@ -1,0 +1,175 @@
+/** One simulated installation: a server, a log, targets, and the processes that run the real capture and apply loops. */
+import { MemoryLogCluster } from '../../connectors/memory/log-cluster.ts';
+import { type MemoryLog, openMemoryLog } from '../../connectors/memory/log.ts';
+import { MemoryServer } from '../../connectors/memory/server.ts';
+import { MemoryStore, openMemorySink } from '../../connectors/memory/sink.ts';
+import { executedOf, openMemorySource } from '../../connectors/memory/source.ts';
+import { codec } from '../../src/codec.ts';
+import type { PartitionId, Append, Log, Logger, Sink, Source, Writer } from '../../src/core/ports.ts';
+import { applySession } from '../../src/runtime/apply.ts';
+import { captureSession } from '../../src/runtime/capture.ts';
+import { disturbed, type SimulatedProcess } from '../support/faults.ts';
+import { type PlannedService, type Plan, planHistory } from '../support/histories.ts';
+import type { Random } from '../support/random.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+import { noBreakage, type Breakage } from './breakage.ts';
+import { checkComplete, TargetWatch } from './invariants.ts';
+import { Oracle } from './oracle.ts';
+
+const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+export class World {
+  readonly clock = new VirtualClock();
+  readonly random: Random;
+  readonly plan: Plan;
+  readonly breakage: Breakage;
+  readonly server: MemoryServer;
+  readonly cluster: MemoryLogCluster;
+  readonly stores = new Map<string, MemoryStore>();
+  readonly oracle: Oracle;
+  readonly watches = new Map<string, TargetWatch>();
+  readonly violations: string[] = [];
+  readonly trace: string[] = [];
+  /** The log that each process has open, for its expulsion. */
+  readonly logs = new Map<SimulatedProcess, Set<MemoryLog>>();
+  commits = 0;
+
+  constructor(random: Random, breakage: Breakage = noBreakage) {
+    this.random = random;
+    this.breakage = breakage;
+    this.plan = planHistory(random.fork());
+    this.server = new MemoryServer('aaaaaaaa-0000-0000-0000-000000000001', () => this.clock.now() * 1000);
+    for (const { id, columns, key } of [...this.plan.tables, this.plan.unmapped]) this.server.createTable(id, columns, key);
+    const latency = random.fork();
+    const deliveryRecords = random.pick([1, 5, 5000]);
+    const commit = () => (latency.chance(0.5) ? Promise.resolve() : this.clock.sleep(latency.between(1, 30)));
+    this.cluster = new MemoryLogCluster({ codec, deliveryRecords, commit });
+    this.oracle = new Oracle(this.server, this.plan);
+    const partitions = new Map(this.plan.streams.map(({ topic, partitions }) => [topic, partitions]));
+    const single = (partition: PartitionId) => partitions.get(partition.split('#')[0] ?? '') === 1;
+    for (const service of this.plan.services) {
+      const store = new MemoryStore();
+      this.stores.set(service.name, store);
+      this.watches.set(service.name, new TargetWatch(service, store, this.oracle, single, this.violate));
+    }
+  }
+
+  readonly violate = (what: string): void => {
+    this.note(`VIOLATION ${what}`);
+    this.violations.push(what);
+  };
+  note(what: string): void {
+    this.trace.push(`${((this.clock.now() - Date.UTC(2026, 0, 1)) / 1000).toFixed(3)} ${what}`);
+  }
+
+  capture(process: SimulatedProcess) {
+    const { plan, clock } = this;
+    const tables = plan.tables.map(({ id }) => id);
+    const parts = {
+      pipeline: 'sim',
+      routing: plan.routing,
+      logger: silent,
+      meters: { captured: () => {}, appended: () => {}, completed: () => {} },
+      openSource: () => process.call('openSource', { broken: false }, async () => this.#source(process, tables)),
+      openLog: () => process.call('openLog', { broken: false }, async () => this.#log(process)),
+      now: clock.now,
+      completeEveryMs: plan.completeEveryMs,
+    };
+    return (run: Parameters<typeof captureSession>[1]) => captureSession(parts, run);
+  }
+
+  apply(process: SimulatedProcess, service: PlannedService) {
+    const parts = {
+      service: service.name,
+      mappings: service.mappings,
+      mappingHash: () => 'unchanged',
+      logger: silent,
+      meters: { applied: () => {}, lag: () => {} },
+      openLog: () => process.call('openLog', { broken: false }, async () => this.#log(process, service.name)),
+      openSink: () => process.call('openSink', { broken: false }, async () => this.#sink(process, service)),
+      now: this.clock.now,
+      reportEveryMs: 1000,
+    };
+    return (run: Parameters<typeof applySession>[1]) => applySession(parts, run);
+  }
+
+  #source(process: SimulatedProcess, tables: Plan['tables'][number]['id'][]): Source {
+    const random = this.random.fork();
+    const raw = openMemorySource(this.server, {
+      tables,
+      // Another ceiling in each session: what was cut before is whole now, and the other way round.
+      batchBytes: random.chance(0.5) ? this.plan.batchBytes : random.between(100, 5000),
+      batchTransactions: () => random.between(1, 6),
+      heartbeatMs: 1000,
+      sleep: this.clock.sleep,
+    });
+    return disturbed('source', this.breakage.source(raw, this), process);
+  }
+
+  #log(process: SimulatedProcess, service?: string): Log {
+    const raw = openMemoryLog(this.cluster, this.plan.streams);
+    const open = this.logs.get(process) ?? new Set();
+    this.logs.set(process, open.add(raw));
+    process.onKill(() => raw.crash());
+    return disturbed<Log>('log', this.breakage.log(raw, this), process, {
+      answer: (method, value) => (method === 'lead' ? this.#writer(process, value as Writer) : value),
+      done: (method, args) => {
+        if (method === 'applied' && service !== undefined) this.#checkApplied(service, args[1] as ReadonlyMap<PartitionId, number>);
+      },
+    });
+  }
+
+  #writer(process: SimulatedProcess, raw: Writer): Writer {
+    this.note(`${process.name} leads with term ${raw.term}`);
+    const broken = this.breakage.writer(raw, this, process);
+    return disturbed('writer', this.#piecemeal(broken, process), process, {
+      ordered: ['append', 'complete', 'start', 'define'],
+      done: (method, args) => {
+        if (method === 'start') this.oracle.start ??= executedOf((args[0] as { position: string }).position);
+        if (method === 'complete') {
+          checkComplete(executedOf((args[0] as { position: string }).position), this.oracle, this.cluster, this.violate);
+        }
+      },
+    });
+  }
+
+  /** An append over several partitions is not atomic: as on Kafka, a crash may leave some of them without it. */
+  #piecemeal(raw: Writer, process: SimulatedProcess): Writer {
+    const random = this.random.fork();
+    return new Proxy(raw, {
+      get(target, property) {
+        const member: unknown = Reflect.get(target, property, target);
+        if (property !== 'append') return typeof member === 'function' ? (member.bind(target) as unknown) : member;
+        return async (appends: readonly Append[]) => {
+          const order = appends.map((append) => ({ append, at: random.next() })).sort((a, b) => a.at - b.at);
+          for (const { append } of order) {
+            await target.append([append]);
+            if (appends.length > 1 && random.chance(process.rates.kill)) process.kill();
+            await process.checkpoint();
+          }
+        };
+      },
+    });
+  }
+
+  #sink(process: SimulatedProcess, service: PlannedService): Sink {
+    const store = this.stores.get(service.name) as MemoryStore;
+    const raw = openMemorySink(store, { mappings: service.mappings, skipCompareAndSet: this.breakage.skipCompareAndSet });
+    process.onKill(() => void raw[Symbol.asyncDispose]());
+    return disturbed('sink', this.breakage.sink(raw, this), process, {
+      done: (method, _, value) => {
+        if (method !== 'write' || value !== 'committed') return;
+        this.commits += 1;
+        this.watches.get(service.name)?.committed();
+      },
+    });
+  }
+
+  /** What a service tells the log about itself decides retention: never more than its target durably holds. */
+  #checkApplied(service: string, offsets: ReadonlyMap<PartitionId, number>): void {
+    for (const [partition, offset] of offsets) {
+      const held = this.stores.get(service)?.progress.get(partition)?.progress?.nextOffset ?? 0;
+      if (offset > held) this.violate(`${service} told the log that it applied ${partition} below ${offset}; its target says ${held}`);
+    }
+  }
+}
