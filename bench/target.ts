@@ -64,7 +64,7 @@ export async function mysqlDigest(url: string, database: string, table: string):
       const [rows] = await connection.query({ sql, rowsAsArray: true, typeCast: (field) => field.string('utf8') });
       return rows as (string | null)[][];
     };
-    return await digest(`SELECT ${sums} FROM ${table}`, `SELECT ${columns.join(', ')} FROM ${table}`, ask);
+    return await digest(table, `SELECT ${sums} FROM ${table}`, `SELECT ${columns.join(', ')} FROM ${table}`, ask);
   } finally {
     await connection.end();
   }
@@ -84,10 +84,11 @@ async function postgresDigest(client: Client, table: string): Promise<Digest> {
       .map((each) => `(${each})::text`)
       .join(', ')} FROM ${table}`,
   );
-  return await digest(counts ?? [], `SELECT ${list} FROM ${table}`, ask);
+  return await digest(table, counts ?? [], `SELECT ${list} FROM ${table}`, ask);
 }
 
 async function digest(
+  table: string,
   summing: string | (string | null)[],
   select: string,
   ask: (sql: string) => Promise<(string | null)[][]>,
@@ -96,7 +97,8 @@ async function digest(
   const hash = createHash('sha256');
   // By pages of the key, so that no side has to hold the table in memory.
   for (let after = '0'; ;) {
-    const page = await ask(`${select} WHERE id > ${after} ORDER BY id LIMIT ${pageRows}`);
+    // The table's column, not the answer's: as text, 10 would come before 9.
+    const page = await ask(`${select} WHERE ${table}.id > ${after} ORDER BY ${table}.id LIMIT ${pageRows}`);
     for (const cells of page) addRow(hash, cells);
     const last = page.at(-1)?.[0];
     if (page.length < pageRows || last === undefined || last === null) break;

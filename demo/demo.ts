@@ -73,14 +73,15 @@ async function show({ options, signal, terminal, stack, urls, folder }: Scene): 
   const killing = killer(options.killEverySeconds, pipeline, watch.signal);
   try {
     await Promise.race([untilOver(options.seconds, signal), pipeline.failed]);
+    if (options.framePath !== undefined) writeFileSync(options.framePath, stage.picture());
     stage.phase = signal.aborted ? 'stopping' : 'the shop closes';
     await workload.stop();
     if (signal.aborted) return options.seconds === undefined ? 0 : 130;
     const workedSeconds = stage.elapsedSeconds;
     stage.phase = 'waiting until everything has arrived, comparing';
     const { verdicts, seconds } = await Promise.race([untilEqual(sides, signal), pipeline.failed]);
-    stage.draw();
-    if (options.framePath !== undefined) writeFileSync(options.framePath, stage.picture());
+    stage.phase = isEqual(verdicts) ? 'all sides are equal' : 'the sides DIFFER';
+    if (isEqual(verdicts)) await stage.finish();
     terminal.leave();
     const lines = summaryLines({
       seconds: workedSeconds,

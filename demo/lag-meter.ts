@@ -18,6 +18,8 @@ export class LagMeter {
   readonly #waiting: Pulse[] = [];
   readonly #recent: { readonly atMs: number; readonly lagMs: number }[] = [];
   readonly #all: number[] = [];
+  /** Nothing waited any more for the first time: what came before is the start, not the lag of a pipeline at work. */
+  #hasCaughtUp = false;
   /** Changes of the source up to the newest pulse that arrived. */
   appliedChanges = 0;
 
@@ -54,9 +56,10 @@ export class LagMeter {
       const pulse = this.#waiting.shift() as Pulse;
       const lagMs = Math.max(0, nowMs - pulse.committedAtMs);
       this.#recent.push({ atMs: nowMs, lagMs });
-      this.#all.push(lagMs);
+      if (this.#hasCaughtUp) this.#all.push(lagMs);
       this.appliedChanges = Math.max(this.appliedChanges, pulse.changes);
     }
+    if (this.#waiting.length === 0) this.#hasCaughtUp = true;
   }
 
   /** The age of the oldest commit that is not visible yet; undefined when none waits. */
@@ -83,7 +86,7 @@ export class LagMeter {
     );
   }
 
-  /** Over the whole run. */
+  /** Over the whole run, from when it had caught up with the start. */
   overall(quantile: number): number | undefined {
     return percentile(this.#all, quantile);
   }

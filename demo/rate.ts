@@ -6,7 +6,7 @@ export class Rate {
 
   add(total: number, atMs = performance.now()): void {
     this.#samples.push({ atMs, total });
-    while (this.#samples.length > 2 && (this.#samples[0]?.atMs ?? 0) < atMs - 2000) this.#samples.shift();
+    while (this.#samples.length > 2 && (this.#samples[0]?.atMs ?? 0) < atMs - 3000) this.#samples.shift();
     if (atMs - this.#historyMs < 1000) return;
     this.#historyMs = atMs;
     this.#history.push(this.perSecond);

@@ -56,7 +56,9 @@ export class Keeper {
     const startedMs = performance.now();
     try {
       await server.start();
-      this.#onEvent(`${server.name} was killed, started again after ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
+      this.#onEvent(
+        `${server.name} was killed, started again as ${server.pid} after ${((performance.now() - startedMs) / 1000).toFixed(1)} s`,
+      );
     } catch (error) {
       this.#onEvent(`${server.name} does not start: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`);
     } finally {

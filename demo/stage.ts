@@ -28,6 +28,7 @@ export class Stage {
   readonly #source = new Rate();
   readonly #applied = new Rate();
   #rows: readonly TableRows[] = [];
+  #isAllApplied = false;
   phase = 'the shop is open';
 
   constructor(cast: Cast) {
@@ -77,8 +78,16 @@ export class Stage {
     return `${frame(this.#view(), { columns: 80, rows: 40, isColoured: true }).join('\n')}\n`;
   }
 
-  /** What both targets have reached; the counter itself where nothing waits any more. */
+  /** The last picture: every row was compared and found equal, so everything that was done is applied. */
+  async finish(): Promise<void> {
+    this.#isAllApplied = true;
+    this.#rows = await this.#cast.sides.countRows();
+    this.draw();
+  }
+
+  /** What both targets have reached, as far as pulses tell. */
   #appliedChanges(): number {
+    if (this.#isAllApplied) return this.#cast.workload.counts.changes;
     const meters = Object.values(this.#cast.meters);
     return Math.min(...meters.map((meter) => meter.appliedChanges));
   }

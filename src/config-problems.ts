@@ -45,7 +45,8 @@ function isMisspelled({ path, message }: Complaint, all: readonly Complaint[]): 
   if (!message.startsWith(missing)) return false;
   const parent = JSON.stringify(path.slice(0, -1).map(String));
   return all.some(
-    (other) => JSON.stringify(other.path.slice(0, -1).map(String)) === parent && other.message.endsWith(`did you mean "${String(path.at(-1))}"?`),
+    (other) =>
+      JSON.stringify(other.path.slice(0, -1).map(String)) === parent && other.message.endsWith(`did you mean "${String(path.at(-1))}"?`),
   );
 }
 

@@ -24,8 +24,17 @@ function section(path: string, node: SchemaNode, sections: string[]): void {
     const fallback = required ? 'required' : child.default === undefined ? '' : `\`${JSON.stringify(child.default)}\``;
     return [`\`${name}\``, kinds(child), fallback, descriptionOf(child)];
   });
-  const title = path === '' ? 'The file' : `\`${path}\``;
-  if (rows.length > 0) sections.push(`## ${title}\n\n${markdownTable([['setting', 'value', 'default', 'meaning'], ...rows])}\n`);
+  if (rows.length > 0) {
+    const title = path === '' ? 'The file' : `\`${path}\``;
+    const table = markdownTable([['setting', 'value', 'default', 'meaning'], ...rows]);
+    // One path may take several forms; what two forms have in common is shown once.
+    const known = sections.filter((text) => text.startsWith(`## ${title}\n`) || text.startsWith(`## ${title}, `));
+    if (!known.some((text) => text.endsWith(`${table}\n`))) {
+      sections.push(
+        `## ${title}${known.length > 0 ? `, another form${known.length > 1 ? ` (${known.length + 1})` : ''}` : ''}\n\n${table}\n`,
+      );
+    }
+  }
   for (const [name, object] of inner) section(name, object, sections);
 }
 

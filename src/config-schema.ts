@@ -36,12 +36,18 @@ const redisTables = z.record(tableSchema, redisMappingOptions.extend({ transform
 const tablesText = 'The tables of the source that this service gets, by `database.table`; nothing behind the colon means the defaults.';
 
 const serviceSchema = z.union([
-  z.strictObject({ postgres: postgresSchema, tables: postgresTables.describe(tablesText) }),
-  z.strictObject({ redis: redisSchema, tables: redisTables.describe(tablesText) }),
+  z.strictObject({
+    postgres: postgresSchema.describe('`postgres://user:password@host:port/database`, or its parts spelled out.'),
+    tables: postgresTables.describe(tablesText),
+  }),
+  z.strictObject({
+    redis: redisSchema.describe('`redis://user:password@host:port/database`, or its parts spelled out.'),
+    tables: redisTables.describe(tablesText),
+  }),
 ]);
 
 const sourceSchema = z.strictObject({
-  mysql: mysqlSchema,
+  mysql: mysqlSchema.describe('MySQL or MariaDB: `mysql://user:password@host:port`, or its parts spelled out.'),
   keys: z
     .record(tableSchema, columnsSchema)
     .default({})

@@ -10,11 +10,7 @@ const columnName = z.string().min(1);
 export const transformSchema = z
   .strictObject({
     rename: z.record(columnName, columnName).optional().describe('Old name: new name. All at once, so two columns can swap.'),
-    project: z
-      .array(columnName)
-      .min(1)
-      .optional()
-      .describe('The columns to keep; those of the key must be among them.'),
+    project: z.array(columnName).min(1).optional().describe('The columns to keep; those of the key must be among them.'),
   })
   .superRefine((stages, context) => {
     const named = Object.values(stages).filter((stage) => stage !== undefined).length;

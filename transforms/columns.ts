@@ -13,7 +13,11 @@ interface Plan {
  * `columnsOf` answers, in order, which columns go on and under which name; it throws TRANSFORM_INVALID. It is asked once
  * per shape of a table: `schema()` and `change()` share the answer and so cannot disagree.
  */
-export function columnTransform(name: string, settings: string, columnsOf: (schema: TableSchema) => ReadonlyMap<string, string>): Transform {
+export function columnTransform(
+  name: string,
+  settings: string,
+  columnsOf: (schema: TableSchema) => ReadonlyMap<string, string>,
+): Transform {
   const plans = new WeakMap<TableSchema, Plan>();
   const planOf = (schema: TableSchema): Plan => {
     let plan = plans.get(schema);

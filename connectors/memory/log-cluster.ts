@@ -61,6 +61,8 @@ export class MemoryLogCluster {
   term = 0;
   leader: { readonly term: number; readonly owner: MemoryOwner } | undefined;
   readonly #topics = new Map<string, number>();
+  /** Per group, the member that claimed each partition last. */
+  readonly #heldBy = new Map<string, Map<PartitionId, Member>>();
   readonly #waiting = new Set<() => void>();
   #memberCount = 0;
   #fullAfterWrites: number | undefined;
@@ -153,6 +155,24 @@ export class MemoryLogCluster {
   share(member: Member): readonly PartitionId[] {
     const members = [...this.members.values()].filter(({ group }) => group === member.group);
     return shareOut(members.map(({ id, owner }) => ({ id, partitions: owner.partitionIds }))).get(member.id) ?? [];
+  }
+
+  /** Who claims last holds: so a partition that went to another member and came back is seen to have been away. */
+  hold(member: Member, partitions: readonly PartitionId[]): void {
+    for (const [partition, holder] of this.#holders(member.group)) if (holder === member) this.#holders(member.group).delete(partition);
+    for (const partition of partitions) this.#holders(member.group).set(partition, member);
+  }
+
+  holdsExactly(member: Member, partitions: readonly PartitionId[]): boolean {
+    const holders = this.#holders(member.group);
+    const held = [...holders.values()].filter((holder) => holder === member).length;
+    return held === partitions.length && partitions.every((partition) => holders.get(partition) === member);
+  }
+
+  #holders(group: string): Map<PartitionId, Member> {
+    const holders = this.#heldBy.get(group) ?? new Map<PartitionId, Member>();
+    this.#heldBy.set(group, holders);
+    return holders;
   }
 
   changed(): void {

@@ -23,20 +23,11 @@ export class MemoryCursors {
     this.#limits = limits;
   }
 
-  /** Drops what is not named (`lost`: there was any) and answers what is named but not yet started. */
-  keepOnly(partitions: readonly PartitionId[]): { readonly gained: PartitionId[]; readonly lost: boolean } {
-    const kept = new Set(partitions);
-    const before = this.#offsets.size;
-    for (const partition of this.#offsets.keys()) if (!kept.has(partition)) this.#offsets.delete(partition);
-    return { lost: this.#offsets.size < before, gained: partitions.filter((partition) => !this.#offsets.has(partition)) };
-  }
-
   /** Throws LOG_LOST_HISTORY where the log cannot be read from this offset. */
   start(partition: PartitionId, offset: number): void {
     const { startOffset, endOffset } = this.#cluster.partition(partition);
     if (offset < startOffset) throw lostHistory(partition, offset, startOffset);
     if (offset > endOffset) throw aheadOfLog(partition, offset, endOffset);
-    this.#terms.forget(partition);
     this.#offsets.set(partition, offset);
   }
 

@@ -69,20 +69,17 @@ export class MemoryLog implements Log {
     const cluster = this.#cluster;
     const either = AbortSignal.any([signal, this.#closed.signal]);
     let member = cluster.join(group, this);
-    let cursors = new MemoryCursors(cluster, this.#limits);
+    let cursors = this.#cursors(new Map());
     try {
       while (!either.aborted) {
         if (!cluster.members.has(member.id)) {
           member = cluster.join(group, this);
-          cursors = new MemoryCursors(cluster, this.#limits);
         }
         const share = cluster.share(member);
-        const { gained, lost } = cursors.keepOnly(share);
-        // Also told when some only went: a transaction that waits for one of them would wait for ever.
-        if (gained.length > 0 || lost) {
-          const from = await claim(gained);
-          const still = new Set(cluster.members.has(member.id) ? cluster.share(member) : []);
-          for (const partition of gained) if (still.has(partition)) cursors.start(partition, from.get(partition) ?? 0);
+        if (!cluster.holdsExactly(member, share)) {
+          cluster.hold(member, share);
+          const from = await claim(share);
+          cursors = this.#cursors(new Map(share.map((partition) => [partition, from.get(partition) ?? 0])));
           continue;
         }
         const delivery = cursors.next();
@@ -98,14 +95,19 @@ export class MemoryLog implements Log {
 
   async *readFrom(offsets: Offsets, signal: AbortSignal): AsyncGenerator<Delivery, void, undefined> {
     const either = AbortSignal.any([signal, this.#closed.signal]);
-    const cursors = new MemoryCursors(this.#cluster, this.#limits);
-    for (const [partition, offset] of offsets) cursors.start(partition, offset);
+    const cursors = this.#cursors(offsets);
     while (!either.aborted) {
       const delivery = cursors.next();
       if (delivery) yield delivery;
       else await this.#cluster.wait(either);
     }
     if (!signal.aborted) throw logClosed();
+  }
+
+  #cursors(from: Offsets): MemoryCursors {
+    const cursors = new MemoryCursors(this.#cluster, this.#limits);
+    for (const [partition, offset] of from) cursors.start(partition, offset);
+    return cursors;
   }
 
   async applied(group: string, offsets: Offsets): Promise<void> {

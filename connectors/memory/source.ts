@@ -102,7 +102,7 @@ class MemorySource implements Source {
       return await Promise.race([promise, beat.then(() => false)]);
     } finally {
       remove();
-      stop.abort();
+      stop.abort(idleOver);
       // The heartbeat's own end is of no interest once the wait is over.
       beat.catch(() => undefined);
     }
@@ -158,6 +158,9 @@ class MemorySource implements Source {
     return executed;
   }
 }
+
+/** Made once: an abort without a reason makes an error with its stack each time. */
+const idleOver = new Error('the wait is over');
 
 function transactionOf(stored: StoredTransaction): Transaction {
   return {

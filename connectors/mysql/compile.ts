@@ -249,7 +249,8 @@ export function compileKey(names: readonly string[]): KeyWriter {
     const { buf, start } = out;
     let at = out.at;
     for (let index = 0; index < prefixes.length; index += 1) {
-      at += (prefixes[index] as Buffer).copy(buf, at);
+      const prefix = prefixes[index] as Buffer;
+      for (let read = 0; read < prefix.length; read += 1) buf[at++] = prefix[read] as number;
       const from = start + (ranges[index * 2] as number);
       const to = start + (ranges[index * 2 + 1] as number);
       for (let read = from; read < to; read += 1) buf[at++] = buf[read] as number;

@@ -80,7 +80,8 @@ export async function planRead(metadata: Metadata, from: MysqlPosition, logger: 
   const ours = GtidSet.parse(from.gtid);
   if (!state.gtidMode) throw setting('the log was written from GTIDs, but the server has gtid_mode OFF', 'SET PERSIST gtid_mode = ON; (by way of OFF_PERMISSIVE and ON_PERMISSIVE)');
   for (let waitedMs = 0; !state.executed.contains(ours); waitedMs += replicaPollMs) {
-    if (waitedMs >= replicaWaitMs) throw diverged('its executed GTID set lacks transactions that the log holds');
+    // Only a replica can be behind; the server itself that lacks what it once sent has lost it.
+    if (waitedMs >= replicaWaitMs || state.uuid === from.uuid) throw diverged('its executed GTID set lacks transactions that the log holds');
     await sleep(replicaPollMs, undefined, { signal });
     state = await serverState(metadata);
   }

@@ -31,6 +31,14 @@ export class JsonOut {
     return new Uint8Array(this.buf.buffer, this.start + from, to - from);
   }
 
+  /** Whether two parts of the row at hand hold the same bytes. */
+  equal(from: number, to: number, otherFrom: number, otherTo: number): boolean {
+    if (to - from !== otherTo - otherFrom) return false;
+    const { buf, start } = this;
+    for (let index = 0; index < to - from; index += 1) if (buf[start + from + index] !== buf[start + otherFrom + index]) return false;
+    return true;
+  }
+
   /** Ends the row at hand: its bytes now belong to their readers. */
   commit(): void {
     this.start = this.at;

@@ -33,11 +33,11 @@ export interface ReadPlan {
   readonly end: Place;
 }
 
-/** Idle time is counted in heartbeats: the server sends one this long after the last event or heartbeat. */
 export interface ReaderOptions {
   readonly tables: Tables;
   readonly untransactional: ReadonlySet<string>;
   readonly partBytes: number;
+  /** The server sends a heartbeat this long after its last event or heartbeat. */
   readonly heartbeatUs: number;
   /** The server's clock minus ours, in microseconds. */
   readonly clockOffsetUs: number;
@@ -236,7 +236,7 @@ export class BinlogReader implements TransactionReceiver {
     this.#assembler.fingerprint(`${shape.name} ${kind}`, b.subarray(header.rows, end));
     if (this.#purpose !== 'deliver') return;
     if (shape.mapped) decodeRows(b, end, kind, header, shape, this.#out, this.#assembler, () => placeText(this.#place()));
-    else this.#assembler.skipped(countRows(b, end, kind, header, shape));
+    else this.#assembler.skipped(countRows(b, end, kind, header, shape, () => placeText(this.#place())));
   }
 
   part(changes: readonly RowChange[], bytes: number): void {
@@ -265,9 +265,9 @@ export class BinlogReader implements TransactionReceiver {
   }
 
   /**
-   * The server has been idle since its last event or heartbeat, so all that was committed one period later than what we
-   * know is here. That bound needs no clock of ours, but falls behind by a little each time; so when heartbeats come
-   * evenly and nothing was held back, the time of arrival counts.
+   * A heartbeat says that the server had nothing to send for one period: what was committed before it is here. When it was
+   * sent is judged by its arrival; one that is late counts for when it was due, and one that follows another at once (the
+   * server sends such when it has skipped what we have) or that a paused socket held back counts for nothing.
    */
   #heartbeat(): void {
     if (this.#header.logPos > 0 && this.#next % 4294967296 !== this.#header.logPos) {
@@ -281,12 +281,17 @@ export class BinlogReader implements TransactionReceiver {
     }
     if (this.#assembler.open) return;
     const { heartbeatUs, clockOffsetUs } = this.#options;
-    const evenly = Math.abs((performance.now() - this.#lastArrivalMs) * 1000 - heartbeatUs) < 100_000 && this.#outbox?.paused === false;
-    const arrivedUs = Math.round(performance.timeOrigin * 1000 + performance.now() * 1000 + clockOffsetUs) - 100_000;
-    this.#throughUs = Math.max(this.#throughUs + heartbeatUs, evenly ? arrivedUs : 0);
+    const sinceUs = (performance.now() - this.#lastArrivalMs) * 1000;
+    if (sinceUs > heartbeatUs / 2 && this.#outbox?.paused === false) {
+      const sentUs = Math.round(Date.now() * 1000 + clockOffsetUs - Math.max(0, sinceUs - heartbeatUs)) - clockMarginUs;
+      this.#throughUs = Math.max(this.#throughUs, sentUs);
+    }
     this.#outbox?.beat();
   }
 }
+
+/** For the way from the server to here, and clocks that drift. */
+const clockMarginUs = 100_000;
 
 function isBefore(place: Place, other: Place): boolean {
   const number = fileNumber(place.file);

@@ -4,7 +4,7 @@ import { CrossfadeError } from '../../src/core/errors.ts';
 import { InvalidValue, type ImageSkipper } from './compile.ts';
 import { corruptEvent, invalidValue } from './errors.ts';
 import type { JsonOut } from './json-out.ts';
-import type { TableShape } from './shapes.ts';
+import type { RowDecoder, TableShape } from './shapes.ts';
 
 export type RowsKind = 'write rows' | 'update rows' | 'delete rows';
 
@@ -48,64 +48,60 @@ export interface RowReceiver {
 /** Decodes all rows of a captured table. `where` is `file:offset`, for messages. */
 export function decodeRows(b: Buffer, end: number, kind: RowsKind, header: RowsHeader, shape: TableShape, out: JsonOut, to: RowReceiver, where: () => string): void {
   if (!allPresent(header.present, header.columns) || !allPresent(header.presentAfter, header.columns)) throw incomplete(shape.name, where());
-  const { schema, image, key, keyColumns } = shape.decoder;
+  const { decoder } = shape;
   let p = header.rows;
   try {
-    while (p < end) {
-      p = image(b, p, end, out);
-      const first = out.at - out.start;
-      if (kind === 'update rows') {
-        p = image2(b, p);
-        continue;
-      }
-      key(out);
-      const one = out.slice(0, first);
-      const keyBytes = out.slice(first, out.at - out.start);
-      out.commit();
-      if (kind === 'write rows') to.row(schema, 'c', null, one, keyBytes, null);
-      else to.row(schema, 'd', one, null, keyBytes, null);
-    }
+    while (p < end) p = kind === 'update rows' ? decodeUpdate(b, p, end, decoder, out, to) : decodeOne(b, p, end, decoder, out, to, kind === 'write rows');
   } catch (error) {
     out.abandon();
     if (error instanceof InvalidValue) throw invalidValue(shape.id, shape.columns[error.column]?.name ?? '', where());
     if (error instanceof RangeError) throw corruptEvent('a row is cut', where());
     throw error;
   }
+}
 
-  function image2(b: Buffer, from: number): number {
-    const beforeEnd = out.at - out.start;
-    key(out);
-    const oldKeyEnd = out.at - out.start;
-    const p = image(b, from, end, out);
-    const afterEnd = out.at - out.start;
-    key(out);
-    const keyEnd = out.at - out.start;
-    const moved = !sameBytes(out, beforeEnd, oldKeyEnd, afterEnd, keyEnd);
-    const before = out.slice(0, beforeEnd);
-    const after = out.slice(oldKeyEnd, afterEnd);
-    const keyBytes = out.slice(afterEnd, keyEnd);
-    const oldKey = moved ? out.slice(beforeEnd, oldKeyEnd) : null;
-    out.commit();
-    to.row(schema, 'u', before, after, keyBytes, oldKey);
-    return p;
-  }
+/** Views are taken only when the row is finished: until then the buffer may move it. */
+function decodeOne(b: Buffer, from: number, end: number, { schema, image, key }: RowDecoder, out: JsonOut, to: RowReceiver, insert: boolean): number {
+  const p = image(b, from, end, out);
+  const imageEnd = out.at - out.start;
+  key(out);
+  const keyBytes = out.slice(imageEnd, out.at - out.start);
+  const row = out.slice(0, imageEnd);
+  out.commit();
+  if (insert) to.row(schema, 'c', null, row, keyBytes, null);
+  else to.row(schema, 'd', row, null, keyBytes, null);
+  return p;
+}
 
-  function sameBytes({ buf, start }: JsonOut, a: number, aEnd: number, b: number, bEnd: number): boolean {
-    if (keyColumns === 0 || aEnd - a !== bEnd - b) return false;
-    for (let index = 0; index < aEnd - a; index += 1) if (buf[start + a + index] !== buf[start + b + index]) return false;
-    return true;
-  }
+function decodeUpdate(b: Buffer, from: number, end: number, { schema, image, key }: RowDecoder, out: JsonOut, to: RowReceiver): number {
+  let p = image(b, from, end, out);
+  const beforeEnd = out.at - out.start;
+  key(out);
+  const oldKeyEnd = out.at - out.start;
+  p = image(b, p, end, out);
+  const afterEnd = out.at - out.start;
+  key(out);
+  const moved = !out.equal(beforeEnd, oldKeyEnd, afterEnd, out.at - out.start);
+  const before = out.slice(0, beforeEnd);
+  const after = out.slice(oldKeyEnd, afterEnd);
+  const newKey = out.slice(afterEnd, out.at - out.start);
+  const oldKey = moved ? out.slice(beforeEnd, oldKeyEnd) : null;
+  out.commit();
+  to.row(schema, 'u', before, after, newKey, oldKey);
+  return p;
 }
 
 /** Counts the rows of a table that nobody maps. */
-export function countRows(b: Buffer, end: number, kind: RowsKind, header: RowsHeader, shape: TableShape): number {
+export function countRows(b: Buffer, end: number, kind: RowsKind, header: RowsHeader, shape: TableShape, where: () => string): number {
   const before: ImageSkipper = shape.skipper(header.present);
   const after = kind === 'update rows' ? shape.skipper(header.presentAfter) : undefined;
   let count = 0;
   let p = header.rows;
   while (p < end) {
+    const from = p;
     p = before(b, p, end);
     if (after) p = after(b, p, end);
+    if (p === from) throw incomplete(shape.name, where());
     count += 1;
   }
   return count;

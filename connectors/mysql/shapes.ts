@@ -11,7 +11,6 @@ export interface RowDecoder {
   readonly schema: TableSchema;
   readonly image: ImageDecoder;
   readonly key: KeyWriter;
-  readonly keyColumns: number;
 }
 
 /** What the configuration and the server say about the tables that are captured. */
@@ -59,7 +58,7 @@ export class TableShape {
     const schema = schemaOf(this.id, this.columns, this.#map.primaryKey, this.#tables);
     if (!schema) throw keyless(this.id);
     const key = schema.key.map((name) => this.columns.findIndex((column) => column.name === name));
-    return { schema, image: compileImage(this.columns, key), key: compileKey(schema.key), keyColumns: key.length };
+    return { schema, image: compileImage(this.columns, key), key: compileKey(schema.key) };
   }
 
   /** `present` is the bitmap of the columns that the images hold. */

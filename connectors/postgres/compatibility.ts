@@ -38,8 +38,8 @@ function integer(source: ColumnSchema, target: TargetColumn): Fit | undefined {
   const bits = source.bits ?? 64;
   const needed = bits + (source.unsigned ? 1 : 0);
   const room = integerBits[target.base];
-  if (room !== undefined) return needed <= room ? exact : narrow(`numbers beyond ${room} bits are refused`);
-  if (target.base === 'numeric') return wholeDigits(target, Math.ceil(bits * Math.log10(2)), 0);
+  if (room !== undefined) return needed <= room ? exact : narrow(`numbers beyond a signed integer of ${room} bits are refused`);
+  if (target.base === 'numeric') return wholeDigits(target, Math.ceil((source.unsigned ? bits : bits - 1) * Math.log10(2)), 0);
   if (target.base === 'float8') return bits <= 32 ? exact : lossy('numbers beyond 2^53 would be rounded');
   if (target.base === 'bool') return bits === 8 ? narrow('numbers other than 0 and 1 are refused') : undefined;
   return text({ ...source, length: 20 }, target);

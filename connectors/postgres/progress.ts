@@ -78,11 +78,17 @@ export async function readProgress(session: Session, owner: ProgressOwner): Prom
   return new Map(rows.map(([partition, ...rest]) => [partition as string, progressOf(rest)]));
 }
 
+/**
+ * An epoch that nobody ever held: also not before the table was emptied, or restored from a backup. Counting from one
+ * would let a forgotten owner pass for the new one.
+ */
+const clockEpoch = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`;
+
 /** Takes all partitions at once, in one order for everybody, so that two claimants cannot deadlock. */
 export function claimSteps(owner: ProgressOwner, partitions: string): Step[] {
   const text = `INSERT INTO crossfade.progress AS p (pipeline, service, partition, owner_epoch, owner_pid)
-SELECT $1, $2, u.partition, 1, pg_backend_pid() FROM (SELECT DISTINCT unnest($3::text[]) AS partition ORDER BY 1) u
-ON CONFLICT (pipeline, service, partition) DO UPDATE SET owner_epoch = p.owner_epoch + 1, owner_pid = pg_backend_pid()
+SELECT $1, $2, u.partition, ${clockEpoch}, pg_backend_pid() FROM (SELECT DISTINCT unnest($3::text[]) AS partition ORDER BY 1) u
+ON CONFLICT (pipeline, service, partition) DO UPDATE SET owner_epoch = greatest(p.owner_epoch + 1, ${clockEpoch}), owner_pid = pg_backend_pid()
 RETURNING partition, owner_epoch, ${columns}`;
   return [
     { text: 'BEGIN' },
@@ -170,7 +176,7 @@ function instant(us: number): string {
 /** Progress is forgotten and the epoch raised, so that whoever is at work cannot bring the old one back. */
 export function resetStep(owner: ProgressOwner, partitions: string): Step {
   return {
-    text: `UPDATE crossfade.progress SET owner_epoch = owner_epoch + 1, log_id = NULL, next_offset = NULL, version = NULL, transaction_id = NULL,
+    text: `UPDATE crossfade.progress SET owner_epoch = greatest(owner_epoch + 1, ${clockEpoch}), log_id = NULL, next_offset = NULL, version = NULL, transaction_id = NULL,
   committed_at = NULL, mapping_hash = NULL, applied_at = NULL
 WHERE pipeline = $1 AND service = $2 AND partition = ANY ($3::text[])`,
     values: [owner.pipeline, owner.service, partitions],

@@ -3,8 +3,8 @@ import type { Redis } from 'ioredis';
 import { tableName, type TableSchema } from '../../src/core/change.ts';
 import { asCrossfadeError } from '../../src/core/errors.ts';
 import type { Finding } from '../../src/core/ports.ts';
-import { loadScript, runScript } from './connection.ts';
-import { redisError } from './errors.ts';
+import { evaluate, loadScript } from './connection.ts';
+import { redisError, refusedKey } from './errors.ts';
 import { templatesMayMeet } from './key-template.ts';
 import { versionField, type HashMapping } from './row-batch.ts';
 
@@ -24,47 +24,57 @@ export async function checkRedis(connect: () => Promise<Redis>, subject: RedisCh
   const findings = checkMappings(subject);
   try {
     const redis = await connect();
-    findings.push(...(await checkServer(redis, subject.where)));
-    if (!findings.some(({ code }) => code === roleCode)) findings.push(...(await checkPrivileges(redis, subject)));
+    const info = await readInfo(redis);
+    if (info) findings.push(...checkInfo(info, subject.where));
+    else findings.push(infoRefused(subject));
+    // A replica refuses the probe for being one: that has been said.
+    if (info?.get('role') !== 'slave') findings.push(...(await checkPrivileges(redis, subject)));
   } catch (error) {
     findings.push(unusable(error, subject));
   }
   return findings;
 }
 
-function unusable(error: unknown, { where, address, user }: RedisCheck): Finding {
+function unusable(error: unknown, subject: RedisCheck): Finding {
+  const { where, address, user } = subject;
   const { code, message, remedy } = asCrossfadeError(error);
-  const text = `${address}: ${message}. ${remedy}`;
-  return code === 'TARGET_AUTH' ? { level: 'error', code, where, message: text, fix: `ACL SETUSER ${user} on ><password>` } : { level: 'error', code, where, message: text };
+  const finding: Finding = { level: 'error', code, where, message: `${address}: ${message}. ${remedy}` };
+  if (code === 'TARGET_AUTH') return { ...finding, fix: `ACL SETUSER ${user} on ><password>` };
+  return code === 'TARGET_PRIVILEGE' ? { ...finding, fix: grantStatement(subject, false) } : finding;
 }
 
-const roleCode = 'TARGET_ROLE';
 const oldest = [6, 2] as const;
 
-async function checkServer(redis: Redis, where: string): Promise<Finding[]> {
-  let text: string;
+/** The fields of INFO; undefined where the user may not ask. */
+async function readInfo(redis: Redis): Promise<ReadonlyMap<string, string> | undefined> {
   try {
-    text = await redis.info();
+    const fields = (await redis.info()).matchAll(/^([a-z_]+):(.*?)\r?$/gm);
+    return new Map(Array.from(fields, ([, name, value]) => [name as string, value as string]));
   } catch (error) {
     const known = redisError(error, 'reading INFO');
     if (known.code !== 'TARGET_PRIVILEGE') throw known;
-    const message = 'the user may not ask INFO, so version, role, eviction and persistence of this Redis were not checked';
-    return [{ level: 'warning', code: 'TARGET_PRIVILEGE', where, message, fix: 'ACL SETUSER <user> +info' }];
+    return undefined;
   }
-  return checkInfo(new Map(Array.from(text.matchAll(/^([a-z_]+):(.*?)\r?$/gm), ([, name, value]) => [name as string, value as string])), where);
+}
+
+function infoRefused({ where, user }: RedisCheck): Finding {
+  const message = 'the user may not ask INFO, so version, role, eviction and persistence of this Redis were not checked';
+  return { level: 'warning', code: 'TARGET_PRIVILEGE', where, message, fix: `ACL SETUSER ${user} +info` };
 }
 
 /** Pure: what the fields of INFO say. */
 export function checkInfo(info: ReadonlyMap<string, string>, where: string): Finding[] {
   const findings: Finding[] = [];
-  const add = (level: Finding['level'], message: string, fix?: string, code = 'TARGET_SETTING') =>
-    findings.push({ level, code, where, message, ...(fix === undefined ? {} : { fix }) });
+  const add = (level: Finding['level'], message: string, fix?: string) =>
+    findings.push({ level, code: 'TARGET_SETTING', where, message, ...(fix === undefined ? {} : { fix }) });
   const version = info.get('redis_version') ?? '0.0';
   const [major = 0, minor = 0] = version.split('.').map(Number);
-  if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) add('error', `Redis ${version} is too old: 6.2 is the oldest that is supported`);
-  if (info.get('cluster_enabled') === '1') add('error', 'this Redis is a cluster, which is not supported yet: use a single primary with replicas');
+  if (major < oldest[0] || (major === oldest[0] && minor < oldest[1]))
+    add('error', `Redis ${version} is too old: 6.2 is the oldest that is supported`);
+  if (info.get('cluster_enabled') === '1')
+    add('error', 'this Redis is a cluster, which is not supported yet: use a single primary with replicas');
   if (info.get('role') === 'slave') {
-    add('error', `this Redis is a replica of ${info.get('master_host')}:${info.get('master_port')}: name the primary instead`, undefined, roleCode);
+    add('error', `this Redis is a replica of ${info.get('master_host')}:${info.get('master_port')}: name the primary instead`);
   }
   const policy = info.get('maxmemory_policy') ?? 'noeviction';
   if (policy !== 'noeviction') {
@@ -81,21 +91,32 @@ export function checkInfo(info: ReadonlyMap<string, string>, where: string): Fin
   return findings;
 }
 
-async function checkPrivileges(redis: Redis, { where, user, mappings, probeKey }: RedisCheck): Promise<Finding[]> {
+async function checkPrivileges(redis: Redis, subject: RedisCheck): Promise<Finding[]> {
+  const { where, user, mappings, probeKey } = subject;
   try {
     // A bare % is in no rendered key.
     const templates = mappings.map(({ template }) => template.literals.join('%'));
-    await runScript(redis, probeScript, [probeKey, ...templates], [], 'trying every command');
+    await evaluate(redis, probeScript, [probeKey, ...templates], []);
     return [];
   } catch (error) {
-    const known = asCrossfadeError(error);
+    const known = redisError(error, 'trying every command');
     if (known.code !== 'TARGET_PRIVILEGE') throw known;
-    const patterns = ['crossfade:*', ...mappings.map(({ template }) => template.literals.map(globEscaped).join('*'))];
-    const keys = [...new Set(patterns)].map((pattern) => `~${pattern}`).join(' ');
-    const commands = '+eval +evalsha +del +sadd +smembers +hset +hget +hmget +hdel +hlen +hincrby +hscan +info +hello +select +client|setname +client|setinfo';
-    const fix = `ACL SETUSER ${user} ${keys} ${commands}`;
-    return [{ level: 'error', code: 'TARGET_PRIVILEGE', where, message: `the Redis user ${user} may not do all that this service needs`, fix }];
+    const keys = refusedKey(error);
+    const message = `the Redis user ${user} may not ${keys ? 'touch every key' : 'run every command'} that this service needs`;
+    return [{ level: 'error', code: known.code, where, message, fix: grantStatement(subject, keys) }];
   }
+}
+
+/** Patterns only where one is missing: Redis refuses them for a user who may touch every key already. */
+function grantStatement({ user, mappings }: RedisCheck, keys: boolean): string {
+  const patterns = ['crossfade:*', ...mappings.map(({ template }) => template.literals.map(globEscaped).join('*'))];
+  const commands = 'eval evalsha del sadd smembers hset hget hmget hdel hlen hincrby hscan info hello select';
+  return [
+    'ACL SETUSER',
+    user,
+    ...(keys ? [...new Set(patterns)].map((pattern) => `~${pattern}`) : []),
+    ...commands.split(' ').map((name) => `+${name}`),
+  ].join(' ');
 }
 
 const globEscaped = (text: string) => text.replace(/[*?[\]\\]/g, String.raw`\$&`);
@@ -128,8 +149,15 @@ function checkTemplate(
   for (const name of columns) {
     const column = schema.columns.find((one) => one.name === name);
     const known = schema.columns.map((one) => one.name).join(', ');
-    if (!column) add('error', 'TARGET_COLUMN_MISSING', `its key template "${text}" names ${name}, which is no column behind its transforms (${known})`, keyTemplate);
-    else if (column.nullable) add('error', 'CONFIG_INVALID', `its key template "${text}" names ${name}, which can be NULL: such a row has no key`, keyTemplate);
+    if (!column)
+      add(
+        'error',
+        'TARGET_COLUMN_MISSING',
+        `its key template "${text}" names ${name}, which is no column behind its transforms (${known})`,
+        keyTemplate,
+      );
+    else if (column.nullable)
+      add('error', 'CONFIG_INVALID', `its key template "${text}" names ${name}, which can be NULL: such a row has no key`, keyTemplate);
   }
   const absent = schema.key.filter((name) => !columns.includes(name));
   if (absent.length > 0) {
@@ -137,6 +165,11 @@ function checkTemplate(
     add('warning', 'TARGET_KEY_MISSING', message, keyTemplate);
   }
   if (schema.columns.some(({ name }) => name === versionField)) {
-    add('error', 'CONFIG_INVALID', `its column ${versionField} has the name of Crossfade's own field`, `transforms: [ { rename: { ${versionField}: version } } ]`);
+    add(
+      'error',
+      'CONFIG_INVALID',
+      `its column ${versionField} has the name of Crossfade's own field`,
+      `transforms: [ { rename: { ${versionField}: version } } ]`,
+    );
   }
 }

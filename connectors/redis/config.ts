@@ -69,4 +69,3 @@ export const redisMappingOptions = z.strictObject({
     })
     .describe('Key template: a column in braces stands for its percent-encoded value; a literal brace is doubled.'),
 });
-export type RedisMappingOptions = Readonly<z.output<typeof redisMappingOptions>>;

@@ -7,14 +7,14 @@ import type { RedisSettings } from './config.ts';
 import { redisError } from './errors.ts';
 
 /** Longer than any script of ours runs, shorter than a person waits. */
-const commandTimeoutMs = 15_000;
+const longestAnswerMs = 15_000;
 const connectTimeoutMs = 5_000;
 
 /**
  * One connection that never mends itself: ioredis would send again what was in flight, and it never settles what it does
  * not send again. Here everything in flight fails at once, and the caller begins anew from what Redis says.
  */
-export async function connectRedis(settings: RedisSettings, logger: Logger): Promise<Redis> {
+export async function connectRedis(settings: RedisSettings, logger: Logger, answerWithinMs = longestAnswerMs): Promise<Redis> {
   const redis = new Redis({
     host: settings.host,
     port: settings.port,
@@ -25,7 +25,7 @@ export async function connectRedis(settings: RedisSettings, logger: Logger): Pro
     connectionName: 'crossfade',
     lazyConnect: true,
     connectTimeout: connectTimeoutMs,
-    commandTimeout: commandTimeoutMs,
+    commandTimeout: answerWithinMs,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     autoResubscribe: false,
@@ -54,10 +54,12 @@ export async function connectRedis(settings: RedisSettings, logger: Logger): Pro
 function tlsOptions({ tls, ca, host }: RedisSettings): { tls?: { ca?: string; rejectUnauthorized: boolean; servername?: string } } {
   if (tls === 'off') return {};
   // An address is no name that a server could be asked for.
-  return { tls: { rejectUnauthorized: tls === 'verify-full', ...(isIP(host) ? {} : { servername: host }), ...(ca === undefined ? {} : { ca }) } };
+  return {
+    tls: { rejectUnauthorized: tls === 'verify-full', ...(isIP(host) ? {} : { servername: host }), ...(ca === undefined ? {} : { ca }) },
+  };
 }
 
-export interface Script {
+interface Script {
   readonly lua: string;
   readonly sha: string;
 }
@@ -70,16 +72,51 @@ export function loadScript(name: 'write' | 'claim' | 'reset' | 'sweep' | 'probe'
 export type Argument = string | Buffer;
 
 /** EVALSHA, and EVAL where the server does not know the script (yet, or any more): it has then done nothing. Answers strings. */
-export async function runScript(redis: Redis, script: Script, keys: readonly string[], args: readonly Argument[], doing: string): Promise<unknown> {
+export async function runScript(
+  redis: Redis,
+  script: Script,
+  keys: readonly string[],
+  args: readonly Argument[],
+  doing: string,
+): Promise<unknown> {
+  return guarded(redis, doing, () => evaluate(redis, script, keys, args));
+}
+
+/**
+ * Errors as ours. A connection that did not answer, or leads to a server that is no primary any more, is given up: the
+ * next one may find another server behind the same name, and a dead peer would never be noticed on this one.
+ */
+export async function guarded<T>(redis: Redis, doing: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const known = redisError(error, doing);
+    if (known.code === 'TARGET_UNREACHABLE') giveUp(redis);
+    throw known;
+  }
+}
+
+/** ioredis calls a connection ready until the peer has closed its side too, which a dead one never does. */
+const givenUp = new WeakSet<Redis>();
+
+function giveUp(redis: Redis): void {
+  givenUp.add(redis);
+  redis.disconnect();
+}
+
+export function isUsable(redis: Redis): boolean {
+  return redis.status === 'ready' && !givenUp.has(redis);
+}
+
+/** The same with the driver's own error. */
+export async function evaluate(redis: Redis, script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
   // Not redis.evalsha(...args): a spread of a large batch overflows the stack.
   const send = (command: 'evalsha' | 'eval', body: string) =>
     redis.sendCommand(new Command(command, [body, String(keys.length), ...keys, ...args], { replyEncoding: 'utf8' })) as Promise<unknown>;
   try {
-    return await send('evalsha', script.sha).catch((error: unknown) => {
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-      return send('eval', script.lua);
-    });
+    return await send('evalsha', script.sha);
   } catch (error) {
-    throw redisError(error, doing);
+    if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
+    return send('eval', script.lua);
   }
 }

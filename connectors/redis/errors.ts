@@ -47,10 +47,13 @@ const replies: Readonly<Record<string, Verdict>> = {
 };
 
 const networkCodes = new Set(
-  'ECONNREFUSED ECONNRESET ECONNABORTED EPIPE ETIMEDOUT EHOSTUNREACH ENETUNREACH ENETDOWN EHOSTDOWN ENOTFOUND EAI_AGAIN ENOENT EACCES'.split(' '),
+  'ECONNREFUSED ECONNRESET ECONNABORTED EPIPE ETIMEDOUT EHOSTUNREACH ENETUNREACH ENETDOWN EHOSTDOWN ENOTFOUND EAI_AGAIN ENOENT EACCES'.split(
+    ' ',
+  ),
 );
 /** Plain errors of ioredis 6.0.0 that mean that the answer will not come. */
-const lost = /^(Connection is closed|Command timed out|connect ETIMEDOUT|Connection is in closing state|Stream isn't writeable|Socket timeout)/;
+const lost =
+  /^(Connection is closed|Command timed out|connect ETIMEDOUT|Connection is in closing state|Stream isn't writeable|Socket timeout)/;
 
 function codeOf(thrown: unknown): string | undefined {
   const code: unknown = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
@@ -75,12 +78,23 @@ function verdict(thrown: unknown): Verdict {
   const code = codeOf(thrown);
   if (code !== undefined && networkCodes.has(code)) return wait(`Redis cannot be reached (${code})`);
   if (lost.test(text)) return wait(text.startsWith('Command') ? 'Redis did not answer in time' : 'the connection to Redis was lost');
-  if (/max retries per request|AbortError|Connection is closed/i.test(`${kindOf(thrown)} ${text}`)) return wait('the connection to Redis was lost');
+  if (/max retries per request|AbortError|Connection is closed/i.test(`${kindOf(thrown)} ${text}`))
+    return wait('the connection to Redis was lost');
   if (code?.startsWith('ERR_TLS') || /certificate|self-signed|CERT_|wrong version number/i.test(`${code} ${text}`)) {
-    return ['TARGET_AUTH', 'fatal', 'the TLS connection to Redis was refused', 'Correct tls of this service: its ca, or the host name that the certificate names.'];
+    return [
+      'TARGET_AUTH',
+      'fatal',
+      'the TLS connection to Redis was refused',
+      'Correct tls of this service: its ca, or the host name that the certificate names.',
+    ];
   }
   if (/DB index|invalid DB/i.test(text)) {
-    return ['TARGET_SETTING', 'fatal', 'Redis has no database of this number', 'Correct the number of the database, or raise databases in redis.conf.'];
+    return [
+      'TARGET_SETTING',
+      'fatal',
+      'Redis has no database of this number',
+      'Correct the number of the database, or raise databases in redis.conf.',
+    ];
   }
   return [
     'TARGET_FAILED',
@@ -88,6 +102,11 @@ function verdict(thrown: unknown): Verdict {
     `Redis answered with an error that is not foreseen (${kindOf(thrown)})`,
     'Nothing was acknowledged. Look into the log of Redis, mend the cause and start again.',
   ];
+}
+
+/** Of a TARGET_PRIVILEGE: whether it was a key that the user may not touch, and not a command. */
+export function refusedKey(thrown: unknown): boolean {
+  return thrown instanceof Error && /access/.test(thrown.message);
 }
 
 /** `ReplyError ERR`: name and first word, nothing that could be a key or a value. */

@@ -86,14 +86,17 @@ const column = '\u0000';
 
 /** The template cut at every character that no value contains (those stay as segments of their own); columns as NUL. */
 function segments({ literals }: KeyTemplate): string[] {
-  return literals.map((literal) => literal.replaceAll(column, '%00')).join(column).split(/([^A-Za-z0-9._~%\0-])/);
+  return literals
+    .map((literal) => literal.replaceAll(column, '%00'))
+    .join(column)
+    .split(/([^A-Za-z0-9._~%\0-])/);
 }
 
 function segmentsMayMeet(one: string, other: string): boolean {
   const [before = '', after] = one.split(column);
   const [otherBefore = '', otherAfter] = other.split(column);
   if (after === undefined && otherAfter === undefined) return one === other;
-  const starts = (long: string, short: string) => long.startsWith(short) || short.startsWith(long);
-  const ends = (long: string, short: string) => long.endsWith(short) || short.endsWith(long);
-  return starts(before, otherBefore) && ends(after ?? before, otherAfter ?? otherBefore);
+  return startsAlike(before, otherBefore) && endAlike(after ?? before, otherAfter ?? otherBefore);
 }
+const startsAlike = (one: string, other: string) => one.startsWith(other) || other.startsWith(one);
+const endAlike = (one: string, other: string) => one.endsWith(other) || other.endsWith(one);

@@ -24,11 +24,16 @@ export function hashMapping(mapping: Mapping): HashMapping {
   const text = mapping.options['key'];
   const template = typeof text === 'string' ? parseKeyTemplate(text) : 'a table in Redis needs its key template';
   if (typeof template !== 'string') return { source: mapping.source, template };
-  throw new CrossfadeError({ code: 'CONFIG_INVALID', fault: 'fatal', message: template, remedy: 'Give the table a key such as "stock:{sku}".' });
+  throw new CrossfadeError({
+    code: 'CONFIG_INVALID',
+    fault: 'fatal',
+    message: template,
+    remedy: 'Give the table a key such as "stock:{sku}".',
+  });
 }
 
 /** What is to become of one key: a hash with this row's fields, or nothing. */
-export interface KeyState {
+interface KeyState {
   readonly mapping: number;
   readonly version: Version;
   readonly schema: TableSchema;
@@ -127,7 +132,9 @@ class PartBuilder {
     if (count === 0) return true;
     const more = encoded === undefined ? 2 : encoded.values.length * 2 + 2;
     return (
-      count < partRows && this.#rows.length + this.#shapes.length + more <= partArguments && this.#bytes + (encoded?.bytes ?? 0) <= partBytes
+      count < partRows &&
+      this.#rows.length + this.#shapes.length + more <= partArguments &&
+      this.#bytes + (encoded?.bytes ?? 0) <= partBytes
     );
   }
 

@@ -5,7 +5,7 @@ import type { Finding, Logger, Mapping, PartitionId, Progress, Sink, SinkBatch }
 import type { TableSchema } from '../../src/core/change.ts';
 import { checkRedis } from './check.ts';
 import type { RedisSettings } from './config.ts';
-import { connectRedis, loadScript, runScript, type Argument } from './connection.ts';
+import { connectRedis, guarded, isUsable, loadScript, runScript, type Argument } from './connection.ts';
 import { redisError } from './errors.ts';
 import { ownKeys, parseProgress, progressArguments, progressFields, topicOf, type OwnKeys } from './progress.ts';
 import { foldByTargetKey, hashMapping, partsOf, type HashMapping, type Part } from './row-batch.ts';
@@ -69,13 +69,11 @@ class RedisSink implements Sink {
 
   async progress(): Promise<ReadonlyMap<PartitionId, Progress>> {
     const redis = await this.#connection();
-    try {
+    return guarded(redis, 'reading progress', async () => {
       const partitions = await redis.smembers(this.#keys.partitions);
       const values = await Promise.all(partitions.map((partition) => redis.hmget(this.#keys.progress(partition), ...progressFields)));
       return present(partitions, values);
-    } catch (error) {
-      throw redisError(error, 'reading progress');
-    }
+    });
   }
 
   async claim(partitions: readonly PartitionId[]): Promise<ReadonlyMap<PartitionId, Progress>> {
@@ -84,7 +82,10 @@ class RedisSink implements Sink {
     const keys = [this.#keys.partitions, ...partitions.map((partition) => this.#keys.progress(partition))];
     const redis = await this.#connection();
     const answer = (await runScript(redis, claimScript, keys, partitions, 'claiming partitions')) as readonly (readonly unknown[])[];
-    const progress = present(partitions, answer.map((values) => values.slice(1)));
+    const progress = present(
+      partitions,
+      answer.map((values) => values.slice(1)),
+    );
     for (const [at, partition] of partitions.entries()) {
       this.#claims.set(partition, { epoch: String(answer[at]?.[0]), progress: progress.get(partition) });
     }
@@ -137,7 +138,10 @@ class RedisSink implements Sink {
     if (answer === 'written') return;
     if (answer === 'type') throw this.#otherType(part.mappings[(at ?? 1) - 1] as number);
     this.#claims.delete(partition);
-    throw fenced(partition, answer === 'owner' ? 'another worker has claimed it' : 'its progress in Redis is not what this worker left there');
+    throw fenced(
+      partition,
+      answer === 'owner' ? 'another worker has claimed it' : 'its progress in Redis is not what this worker left there',
+    );
   }
 
   #otherType(mapping: number): CrossfadeError {
@@ -162,9 +166,8 @@ class RedisSink implements Sink {
     if (this.#disposed) throw redisError(new Error('Connection is closed.'), 'using a disposed sink');
     const current = this.#connecting;
     const redis = await current;
-    if (redis?.status === 'ready') return redis;
+    if (redis && isUsable(redis)) return redis;
     if (this.#connecting === current) {
-      redis?.disconnect();
       const connecting = connectRedis(this.#settings, this.#logger);
       this.#connecting = connecting;
       connecting.catch(() => {

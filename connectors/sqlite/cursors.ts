@@ -52,19 +52,11 @@ export class Cursors {
     this.#version = prepare('PRAGMA data_version');
   }
 
-  /** Drops what is not named and answers what is named but not yet started. */
-  keepOnly(partitions: readonly PartitionId[]): PartitionId[] {
-    const kept = new Set(partitions);
-    for (const partition of this.#offsets.keys()) if (!kept.has(partition)) this.#offsets.delete(partition);
-    return partitions.filter((partition) => !this.#offsets.has(partition));
-  }
-
   /** Throws LOG_LOST_HISTORY where the log cannot be read from this offset. */
   start(partition: PartitionId, offset: number): void {
     const { startOffset, endOffset } = this.#rangeOf(partition);
     if (offset < startOffset) throw lostHistory(partition, offset, startOffset);
     if (offset > endOffset) throw aheadOfLog(partition, offset, endOffset);
-    this.#terms.forget(partition);
     this.#offsets.set(partition, offset);
   }
 

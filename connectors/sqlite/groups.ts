@@ -20,6 +20,9 @@ const schemaSql = `
     pid INTEGER NOT NULL, host TEXT NOT NULL, started_ms INTEGER NOT NULL, heartbeat_ms INTEGER NOT NULL,
     PRIMARY KEY (name, member)
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS owners (
+    name TEXT NOT NULL, partition TEXT NOT NULL, member TEXT NOT NULL, PRIMARY KEY (name, partition)
+  ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS offsets (
     name TEXT NOT NULL, partition TEXT NOT NULL, next_offset INTEGER NOT NULL, PRIMARY KEY (name, partition)
   ) STRICT, WITHOUT ROWID;
@@ -54,7 +57,7 @@ export class GroupsFile implements Disposable {
       const known = this.#db.prepare('SELECT log_id FROM log').get()?.['log_id'];
       // A new log in the place of a deleted one: what groups had applied of the old one means nothing here.
       if (known !== logId) {
-        this.#db.exec('DELETE FROM log; DELETE FROM leader; DELETE FROM members; DELETE FROM offsets');
+        this.#db.exec('DELETE FROM log; DELETE FROM leader; DELETE FROM members; DELETE FROM owners; DELETE FROM offsets');
         this.#db.prepare('INSERT INTO log VALUES (1, ?)').run(logId);
       }
       this.#db.exec('COMMIT');
@@ -115,6 +118,19 @@ export class GroupsFile implements Disposable {
     const rows = this.#guarded(() => this.#db.prepare('SELECT member, partitions FROM members WHERE name = ?').all(group));
     const members = rows.map((row) => ({ id: String(row['member']), partitions: JSON.parse(String(row['partitions'])) as PartitionId[] }));
     return shareOut(members).get(member) ?? [];
+  }
+
+  /** Who claims last owns: so a partition that went to another member and came back is seen to have been away. */
+  own(group: string, member: string, partitions: Iterable<PartitionId>): void {
+    this.#transaction(() => {
+      const upsert = this.#db.prepare('INSERT INTO owners VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET member = excluded.member');
+      for (const partition of partitions) upsert.run(group, partition, member);
+    });
+  }
+
+  owned(group: string, member: string): Set<PartitionId> {
+    const rows = this.#guarded(() => this.#db.prepare('SELECT partition FROM owners WHERE name = ? AND member = ?').all(group, member));
+    return new Set(rows.map((row) => String(row['partition'])));
   }
 
   /** Makes a group count for retention before it has applied anything. */

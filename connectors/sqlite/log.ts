@@ -106,20 +106,24 @@ class SqliteLog implements Log {
     };
     const either = AbortSignal.any([signal, this.#closed.signal]);
     const pace = new Pace();
-    let cursors = this.#cursors(store, partitions);
+    let cursors = this.#cursors(store, partitions, new Map());
     let membership = join();
     try {
       while (!either.aborted) {
+        membership.refresh();
         if (!membership.holds) {
           logger.warn({ group }, 'this member was silent too long and lost its partitions, joining anew');
           this.#leave(membership);
           membership = join();
-          cursors = this.#cursors(store, partitions);
         }
-        const gained = cursors.keepOnly(membership.share);
-        if (gained.length > 0) {
-          const from = await claim(gained);
-          if (!either.aborted && membership.holds) startClaimed(cursors, groups, group, gained, membership.share, from);
+        const share = membership.toClaim;
+        if (share) {
+          membership.claim(share);
+          const from = await claim(share);
+          if (either.aborted || !membership.holds) continue;
+          const offsets = new Map(share.map((partition) => [partition, from.get(partition) ?? 0]));
+          cursors = this.#cursors(store, partitions, offsets);
+          groups.applied(group, offsets);
           continue;
         }
         const delivery = cursors.next();
@@ -138,8 +142,7 @@ class SqliteLog implements Log {
     const { store, wakeup, partitions } = await this.#opened();
     const either = AbortSignal.any([signal, this.#closed.signal]);
     const pace = new Pace();
-    const cursors = this.#cursors(store, partitions);
-    for (const [partition, offset] of offsets) cursors.start(partition, offset);
+    const cursors = this.#cursors(store, partitions, offsets);
     while (!either.aborted) {
       const delivery = cursors.next();
       if (delivery) {
@@ -188,8 +191,10 @@ class SqliteLog implements Log {
     membership[Symbol.dispose]();
   }
 
-  #cursors(store: Store, partitions: ReadonlyMap<PartitionId, number>): Cursors {
-    return new Cursors(store, partitions, this.#options.codec, this.#delivery);
+  #cursors(store: Store, partitions: ReadonlyMap<PartitionId, number>, from: Offsets): Cursors {
+    const cursors = new Cursors(store, partitions, this.#options.codec, this.#delivery);
+    for (const [partition, offset] of from) cursors.start(partition, offset);
+    return cursors;
   }
 
   #partitionsOf(topics: readonly string[]): PartitionId[] {
@@ -251,23 +256,4 @@ class SqliteLog implements Log {
     open?.groups[Symbol.dispose]();
     open?.store[Symbol.dispose]();
   }
-}
-
-function startClaimed(
-  cursors: Cursors,
-  groups: GroupsFile,
-  group: string,
-  gained: readonly PartitionId[],
-  share: readonly PartitionId[],
-  from: Offsets,
-): void {
-  const mine = new Set(share);
-  const started = new Map<PartitionId, number>();
-  for (const partition of gained) {
-    if (!mine.has(partition)) continue;
-    const offset = from.get(partition) ?? 0;
-    cursors.start(partition, offset);
-    started.set(partition, offset);
-  }
-  groups.applied(group, started);
 }

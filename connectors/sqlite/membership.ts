@@ -19,6 +19,8 @@ export class Membership implements Disposable {
   readonly #parts: MembershipParts;
   readonly #member = randomUUID();
   readonly #beat: Disposable;
+  #claimed: ReadonlySet<PartitionId> = new Set();
+  #stolen = false;
   #share: readonly PartitionId[];
   #beatenAtMs = performance.now();
   #over = false;
@@ -39,8 +41,22 @@ export class Membership implements Disposable {
     return !this.#over && performance.now() - this.#beatenAtMs < this.#parts.timing.memberExpiry;
   }
 
-  get share(): readonly PartitionId[] {
-    return this.#share;
+  /** The whole share, when it is not what was claimed last or another claimed some of it in between; else undefined. */
+  get toClaim(): readonly PartitionId[] | undefined {
+    const same = this.#share.length === this.#claimed.size && this.#share.every((partition) => this.#claimed.has(partition));
+    return same && !this.#stolen ? undefined : this.#share;
+  }
+
+  /** Noted before the claim in the target, so that whoever had them hears of it at his next sign of life. */
+  claim(partitions: readonly PartitionId[]): void {
+    this.#parts.groups.own(this.#parts.group, this.#member, partitions);
+    this.#claimed = new Set(partitions);
+    this.#stolen = false;
+  }
+
+  /** For a reader that was kept from its timers: a look at the group that is overdue comes before the next delivery. */
+  refresh(): void {
+    if (performance.now() - this.#beatenAtMs > 1.5 * this.#parts.timing.heartbeat) this.#tick();
   }
 
   #tick(): void {
@@ -49,10 +65,10 @@ export class Membership implements Disposable {
     try {
       this.#over = !groups.beat(group, this.#member);
       this.#beatenAtMs = performance.now();
-      const share = groups.share(group, this.#member);
-      const moved = share.length !== this.#share.length || share.some((partition, index) => partition !== this.#share[index]);
-      this.#share = share;
-      if (moved || this.#over) changed();
+      this.#share = groups.share(group, this.#member);
+      const owned = groups.owned(group, this.#member);
+      this.#stolen ||= [...this.#claimed].some((partition) => !owned.has(partition));
+      if (this.#over || this.toClaim) changed();
     } catch (error) {
       // Not fatal by itself: if it lasts, the membership runs out and joining anew says what is wrong.
       logger.warn({ err: error, group }, 'sign of life could not be written');

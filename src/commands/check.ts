@@ -66,7 +66,9 @@ async function sourceProblems(config: Config, logger: Logger): Promise<{ problem
     problems.push(...(await source.check()));
     for (const schema of await source.schemas(config.tables)) schemas.set(tableName(schema.table), schema);
   } catch (thrown) {
-    problems.push(problemOf(thrown, 'source'));
+    const problem = problemOf(thrown, 'source');
+    // The check has met the same wall and said so.
+    if (!problems.some(({ code }) => code === problem.code)) problems.push(problem);
   }
   return { problems: withoutRepeats(problems), schemas };
 }

@@ -101,7 +101,10 @@ async function look(
   });
   const usable = all.filter((table) => !refused.some((each) => tableName(each.table) === tableName(table)));
   const tables = await live.schemas(usable);
-  return { ...base, tables, refused };
+  const described = new Set(tables.map(({ table }) => tableName(table)));
+  const others = usable.filter((table) => !described.has(tableName(table)));
+  const why = 'it has no key, or a column of a type that is not carried';
+  return { ...base, tables, refused: [...refused, ...others.map((table) => ({ table, why }))] };
 }
 
 /** A finding about one table has its name as the last part of `where`, or in its message. */

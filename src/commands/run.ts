@@ -29,12 +29,19 @@ export async function run({ flags, words, output, signal }: Invocation): Promise
   }
   if (role.apply === 'all')
     parts.push(...services.map((service) => serviceThread({ configPath: config.path, service: service.name, logLevel }, observed, print)));
+  signal.addEventListener('abort', () => logger.info({}, 'stopping: what is in hand is finished; a second signal ends at once'), {
+    once: true,
+  });
   const line = new AbortController();
   const watching = output.live ? keepStatusLine(observed.totals, output, AbortSignal.any([signal, line.signal])) : Promise.resolve();
   try {
     await supervise(parts, signal);
     logger.info({}, 'stopped');
     return 0;
+  } catch (thrown) {
+    // main.ts says it to a person; the log of a service is read by machines.
+    if (!output.live) logger.error({ err: thrown }, 'cannot go on');
+    throw thrown;
   } finally {
     line.abort();
     await watching;

@@ -72,19 +72,17 @@ interface Described {
   readonly describe: (position: string) => string;
 }
 
-/** Only the source can read positions; without it they are shown as they are. */
+/** Only the source can read positions, also while its server is away; where even that fails they are shown as they are. */
 async function describeWithSource(config: Config, logger: Logger): Promise<Described> {
+  let describe = (position: string): string => position;
   try {
     return await inTime('the source', async () => {
-      const source = await openSource(config, logger);
-      try {
-        return { end: source.describe(await source.end()), describe: (position) => source.describe(position) };
-      } finally {
-        await source[Symbol.asyncDispose]();
-      }
+      await using source = await openSource(config, logger);
+      describe = (position) => source.describe(position);
+      return { end: describe(await source.end()), describe };
     });
   } catch (thrown) {
-    return { error: troubleOf(thrown), describe: (position) => position };
+    return { error: troubleOf(thrown), describe };
   }
 }
 

@@ -89,7 +89,7 @@ function serviceLines(service: ServiceSample, perSecond: number, output: Output)
     return [`${tables.join(', ')} ${number}`, nextOffset, endOffset, lagChanges, secondsText(lagSeconds)];
   });
   const text = table([['table', 'applied', 'end', 'behind', 'lag'], ...rows], output.columns - 2);
-  return [`${title} (${service.kind}), ${lag}, ${rateText(perSecond)}`, ...text.split('\n').map((line) => `  ${line}`)];
+  return [`${title} (${service.kind})`, `  ${lag}, ${rateText(perSecond)}`, ...text.split('\n').map((line) => `  ${line}`)];
 }
 
 const rateText = (perSecond: number) => `${perSecond.toLocaleString('en-US')} records/s`;

@@ -199,8 +199,9 @@ export interface Log extends AsyncDisposable {
   /** Resolves when this process leads and every older leader is fenced; waits as standby until then. */
   lead(signal: AbortSignal): Promise<Writer>;
   /**
-   * This member's share of the group's partitions. `claim` is called with each partition newly owned and answers where
-   * to start; a partition that moves elsewhere is simply no longer delivered (the sink fences). Ends only by abort or error.
+   * This member's share of the group's partitions. `claim` is called with the whole share whenever it has changed, or when
+   * another member held some of it in between (with none when all went elsewhere), and answers where each partition goes on:
+   * what is kept is read again from there too, because the sink rolls back what it had open. Ends only by abort or error.
    */
   read(group: string, claim: (partitions: readonly PartitionId[]) => Promise<Offsets>, signal: AbortSignal): AsyncIterable<Delivery>;
   /** No group, all named partitions, from the named offsets. */

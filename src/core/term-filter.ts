@@ -18,9 +18,4 @@ export class TermFilter {
     this.#highest.set(partition, highest);
     return kept ?? records;
   }
-
-  /** For a partition that is read from another place, or by another owner in between. */
-  forget(partition: PartitionId): void {
-    this.#highest.delete(partition);
-  }
 }

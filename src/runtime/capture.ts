@@ -28,11 +28,16 @@ export async function captureSession(parts: CaptureParts, run: Run): Promise<voi
   const tail = await writer.tail();
   await using source = await parts.openSource();
   const from = tail.complete?.position ?? tail.start?.position ?? (await begin(parts, source, writer));
-  parts.logger.info({ term: writer.term, position: source.describe(from), new: tail.start === undefined }, 'capture leads');
   const session = new CaptureSession(parts, run, writer, tail, from);
-  run.ready();
+  let streams = false;
   for await (const batch of source.read(from, run.signal)) {
     faultPoint('capture:read');
+    if (!streams) {
+      // Said when the source answers, not when we lead: a source that is away would have us say it at every try.
+      parts.logger.info({ term: writer.term, from: source.describe(from), new: tail.start === undefined }, 'capture streams');
+      run.ready();
+      streams = true;
+    }
     await session.take(batch);
     if (run.signal.aborted) break;
   }
@@ -78,7 +83,11 @@ class CaptureSession {
     this.#parts.meters.captured(batch.changes.length, batch.bytes);
     const appends = this.#encoder.take();
     if (appends.length > 0) await this.#append(appends, batch.bytes);
-    if (batch.open) return;
+    if (batch.open) {
+      // A complete record names every partition's end: with a part of a later transaction behind it, it would lie.
+      this.#boundary = undefined;
+      return;
+    }
     // Empty alone may be traffic that nobody maps; only a source that did not move at all has nothing more.
     if (batch.changes.length === 0 && batch.position === this.#position) this.#filter.atEnd();
     this.#position = batch.position;

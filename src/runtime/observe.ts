@@ -83,9 +83,9 @@ export function childLogger(logger: Logger, bindings: Readonly<Record<string, st
   };
 }
 
-/** `11:02:33 info  capture started  part=capture position=…`; an error's remedy gets a line of its own. */
+/** `11:02:33 info  capture started  part=capture position=…`; an error's remedy gets a line of its own. The reader knows the pipeline. */
 export function readableLine(json: string): string {
-  const { time, level, message, err, ...fields } = JSON.parse(json) as Record<string, unknown>;
+  const { time, level, message, err, pipeline: _, ...fields } = JSON.parse(json) as Record<string, unknown>;
   const clock = String(time).slice(11, 19);
   const rest = Object.entries(fields).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
   const error = err as ErrorFields | undefined;

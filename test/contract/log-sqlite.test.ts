@@ -1,4 +1,229 @@
-import { logContract } from './log.contract.ts';
-import { SqliteHarness } from './sqlite-harness.ts';
+import { openSync, closeSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { openSqliteLog } from '../../connectors/sqlite/log.ts';
+import { Retention } from '../../connectors/sqlite/retention.ts';
+import { ensureStreams, openStore } from '../../connectors/sqlite/store.ts';
+import { nextTerm, SqliteWriter } from '../../connectors/sqlite/writer.ts';
+import { codec } from '../../src/codec.ts';
+import type { CrossfadeError } from '../../src/core/errors.ts';
+import { collect, numberOf, range, rows } from './log-rows.ts';
+import { logContract, peopleStream } from './log.contract.ts';
+import { quiet, SqliteHarness } from './sqlite-harness.ts';
 
 logContract('embedded log', async (streams) => new SqliteHarness(streams));
+
+const never = new AbortController().signal;
+const people = 'shop.people#0';
+
+function harnessOf(): SqliteHarness {
+  const harness = new SqliteHarness([peopleStream]);
+  onTestFinished(() => harness[Symbol.asyncDispose]());
+  return harness;
+}
+
+async function failure(promise: Promise<unknown>): Promise<CrossfadeError> {
+  return promise.then(
+    () => undefined as never,
+    (error: unknown) => error as CrossfadeError,
+  );
+}
+
+/** Three batches of ten rows, everything closed. */
+async function written(harness: SqliteHarness): Promise<void> {
+  const log = await harness.open();
+  const writer = await log.lead(never);
+  for (let n = 0; n < 30; n += 10) await writer.append([{ partition: people, batch: rows(n, n + 10, { valueBytes: 30_000 }) }]);
+  await writer.complete({ position: 'thirty', throughUs: 30, writtenAtMs: 30 });
+  await log[Symbol.asyncDispose]();
+}
+
+describe('damage is named and never read over', () => {
+  const damages: Record<string, { sql: string; offset: number }> = {
+    'a flipped bit': { sql: "UPDATE batches SET data = CAST(substr(data, 1, 200) || x'01' || substr(data, 202) AS BLOB) WHERE base_offset = 10", offset: 10 },
+    'a cut batch': { sql: 'UPDATE batches SET data = substr(data, 1, length(data) - 5) WHERE base_offset = 10', offset: 10 },
+    'an empty batch': { sql: "UPDATE batches SET data = x'' WHERE base_offset = 10", offset: 10 },
+    'a missing batch': { sql: 'DELETE FROM batches WHERE base_offset = 10', offset: 10 },
+    'a missing last batch': { sql: 'DELETE FROM batches WHERE base_offset = 20', offset: 20 },
+    'a batch in the place of another': { sql: 'UPDATE batches SET data = (SELECT data FROM batches WHERE base_offset = 0) WHERE base_offset = 10', offset: 10 },
+  };
+  for (const [what, { sql, offset }] of Object.entries(damages)) {
+    test(`G1: ${what}`, async () => {
+      const harness = harnessOf();
+      await written(harness);
+      expect(harness.sql('', (db) => db.prepare(sql).run()).changes).toBe(1);
+      const log = await harness.openWith({ delivery: { records: 10 } });
+      const delivered: number[] = [];
+      const error = await failure(
+        (async () => {
+          for await (const { records } of log.readFrom(new Map([[people, 0]]), never)) delivered.push(...records.map(numberOf));
+        })(),
+      );
+      expect([error.code, error.fault]).toEqual(['LOG_CORRUPT', 'fatal']);
+      expect(error.message).toContain(`${people}@${offset}`);
+      expect(delivered).toEqual(range(0, offset));
+    });
+  }
+
+  test('G1: pages of the file overwritten by a stranger', async () => {
+    const harness = harnessOf();
+    await written(harness);
+    const page = 16_384;
+    const pages = statSync(harness.path).size / page;
+    const file = openSync(harness.path, 'r+');
+    for (let n = 3; n < pages; n += 1) writeSync(file, Buffer.alloc(page, 0xa5), 0, page, n * page);
+    closeSync(file);
+    const error = await failure((async () => collect(await harness.open(), new Map([[people, 0]]), 30))());
+    expect([error.code, error.fault]).toEqual(['LOG_CORRUPT', 'fatal']);
+  });
+});
+
+describe('only our own file is opened', () => {
+  test('a log of another pipeline', async () => {
+    const harness = harnessOf();
+    await written(harness);
+    const error = await failure((await harness.openWith({ pipeline: 'crm' })).state());
+    expect(error.code).toBe('CONFIG_INVALID');
+    expect(error.message).toContain('"shop"');
+  });
+
+  test('a log of a later release', async () => {
+    const harness = harnessOf();
+    await written(harness);
+    harness.sql('', (db) => db.exec('PRAGMA user_version = 99'));
+    const error = await failure((await harness.open()).state());
+    expect([error.code, error.message]).toEqual(['CONFIG_INVALID', expect.stringContaining('format 99')]);
+  });
+
+  test('a SQLite file of somebody else, and no SQLite file at all, are left untouched', async () => {
+    const harness = harnessOf();
+    const stranger = new DatabaseSync(harness.path);
+    stranger.exec('CREATE TABLE theirs (a)');
+    stranger.close();
+    const theirs = await failure((await harness.open()).state());
+    expect([theirs.code, theirs.message]).toEqual(['CONFIG_INVALID', expect.stringContaining('not a Crossfade log')]);
+    rmSync(harness.path);
+    writeFileSync(harness.path, 'pipeline: shop\n'.repeat(1000));
+    const text = await failure((await harness.open()).state());
+    expect([text.code, text.message]).toEqual(['CONFIG_INVALID', expect.stringContaining('not a Crossfade log')]);
+  });
+
+  test('a directory that does not exist is retried, and found by check with its remedy', async () => {
+    const settings = { path: '/nonexistent-crossfade/shop.db', synchronous: 'full', retention: { age: 1, size: 1 } } as const;
+    const log = await openSqliteLog(settings, { pipeline: 'shop', streams: [], codec, logger: quiet });
+    const error = await failure(log.state());
+    expect([error.code, error.fault]).toEqual(['LOG_UNREACHABLE', 'retry']);
+    expect(await log.check()).toEqual([expect.objectContaining({ level: 'error', code: 'LOG_UNREACHABLE', fix: 'mkdir -p /nonexistent-crossfade' })]);
+  });
+
+  test('check makes nothing, and finds a changed number of partitions', async () => {
+    const harness = harnessOf();
+    expect(await (await harness.open()).check()).toEqual([]);
+    expect(statSync(harness.path, { throwIfNoEntry: false })).toBeUndefined();
+    await written(harness);
+    const log = await harness.openWith({ streams: [{ topic: 'shop.people', partitions: 3 }] });
+    expect(await log.check()).toEqual([expect.objectContaining({ level: 'error', code: 'LOG_PARTITIONS_CHANGED' })]);
+  });
+
+  test('two processes that make the log at the same time make one log', async () => {
+    const harness = harnessOf();
+    const logs = await Promise.all(range(0, 5).map(() => harness.open()));
+    const ids = await Promise.all(logs.map(async (log) => (await log.state()).logId));
+    expect(new Set(ids).size).toBe(1);
+  });
+});
+
+test('G1: a file that is deleted while in use stops the leader at its next complete record', async () => {
+  const harness = harnessOf();
+  const writer = await (await harness.open()).lead(never);
+  await writer.append([{ partition: people, batch: rows(0, 1) }]);
+  rmSync(harness.path);
+  const error = await failure(writer.complete({ position: 'p', throughUs: 1, writtenAtMs: 1 }));
+  expect([error.code, error.fault]).toEqual(['LOG_LOST_HISTORY', 'fatal']);
+});
+
+test('G1: a full disk refuses the append and all behind it, and what was acknowledged stays', async () => {
+  const harness = harnessOf();
+  const store = await openStore({ path: harness.path, synchronous: 'full', busyMs: 1000 }, 'shop');
+  onTestFinished(() => store[Symbol.dispose]());
+  const partitions = ensureStreams(store, [peopleStream]);
+  const parts = { store, partitions, codec, committed: () => {}, maintain: () => {}, close: () => {} };
+  const writer = new SqliteWriter(parts, nextTerm(store));
+  await writer.append([{ partition: people, batch: rows(0, 10) }]);
+  store.db.exec('PRAGMA max_page_count = 20');
+  const noise = { ...codec, compress: (bytes: Uint8Array) => bytes };
+  const full = new SqliteWriter({ ...parts, codec: noise }, writer.term);
+  const error = await failure(full.append([{ partition: people, batch: rows(10, 20, { valueBytes: 100_000 }) }]));
+  expect([error.code, error.fault]).toEqual(['LOG_FULL', 'retry']);
+  expect((await failure(full.append([{ partition: people, batch: rows(20, 21) }]))).code).toBe('LOG_FAILED');
+  store.db.exec('PRAGMA max_page_count = 100000');
+  await new SqliteWriter(parts, writer.term).append([{ partition: people, batch: rows(10, 12) }]);
+  expect((await collect(await harness.open(), new Map([[people, 0]]), 12)).map(numberOf)).toEqual(range(0, 12));
+});
+
+describe('retention', () => {
+  const opened = async (harness: SqliteHarness) => {
+    const store = await openStore({ path: harness.path, synchronous: 'full', busyMs: 1000 }, 'shop');
+    onTestFinished(() => store[Symbol.dispose]());
+    return store;
+  };
+  const startOf = async (harness: SqliteHarness) => (await (await harness.open()).state()).partitions.get(people)?.startOffset;
+
+  test('by age it deletes what every group has applied, in whole batches, and nothing more', async () => {
+    const harness = harnessOf();
+    await written(harness);
+    const store = await opened(harness);
+    const retention = new Retention({ age: -1, size: 1e12 }, quiet, 0);
+    retention.step(store, () => new Map([[people, 0]]));
+    expect(await startOf(harness)).toBe(0);
+    retention.step(store, () => new Map([[people, 19]]));
+    expect(await startOf(harness)).toBe(10);
+    retention.step(store, () => new Map([[people, 20]]));
+    expect(await startOf(harness)).toBe(20);
+    expect((await collect(await harness.open(), new Map([[people, 20]]), 10)).map(numberOf)).toEqual(range(20, 30));
+  });
+
+  test('young changes stay, until the log is larger than it may be', async () => {
+    const harness = harnessOf();
+    await written(harness);
+    const store = await opened(harness);
+    new Retention({ age: 1, size: 1e12 }, quiet, 0).step(store, () => new Map([[people, 30]]));
+    expect(await startOf(harness)).toBe(0);
+    new Retention({ age: 1, size: 1 }, quiet, 0).step(store, () => new Map([[people, 30]]));
+    expect(await startOf(harness)).toBe(30);
+  });
+
+  test('nothing behind the last complete record is deleted, whatever the groups say', async () => {
+    const harness = harnessOf();
+    await written(harness);
+    const writer = await (await harness.open()).lead(never);
+    await writer.append([{ partition: people, batch: rows(30, 40) }]);
+    new Retention({ age: -1, size: 1 }, quiet, 0).step(await opened(harness), () => new Map());
+    expect(await startOf(harness)).toBe(30);
+  });
+
+  test('the leader does it by itself, and a group that only joined counts as one that applied nothing', async () => {
+    const harness = harnessOf();
+    await written(harness);
+    const slow = await harness.open();
+    const stop = new AbortController();
+    for await (const _ of slow.read('slow', async (ids) => new Map(ids.map((id) => [id, 10])), stop.signal)) stop.abort();
+    const log = await harness.openWith({ groups: [{ name: 'later', topics: ['shop.people'] }] }, { age: -1, size: 1e12 });
+    const writer = await log.lead(never);
+    await writer.complete({ position: 'thirty', throughUs: 31, writtenAtMs: 31 });
+    expect(await startOf(harness)).toBe(0);
+    await writer[Symbol.asyncDispose]();
+    await log.forget('later');
+    const next = await harness.openWith({}, { age: -1, size: 1e12 });
+    await (await next.lead(never)).complete({ position: 'thirty', throughUs: 32, writtenAtMs: 32 });
+    expect(await startOf(harness)).toBe(10);
+  });
+});
+
+test('G13: no error of the log carries a value of a row', async () => {
+  const harness = harnessOf();
+  await written(harness);
+  harness.sql('', (db) => db.prepare("UPDATE batches SET data = x'00' WHERE base_offset = 0").run());
+  const error = await failure(collect(await harness.open(), new Map([[people, 0]]), 1));
+  expect(`${error.message} ${error.remedy}`).not.toContain('"n"');
+});

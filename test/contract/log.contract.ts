@@ -431,6 +431,40 @@ export function logContract(name: string, makeHarness: (streams: readonly Stream
       expect(reader.numbers()).toEqual([0, 1]);
     });
 
+    test('a partition that went to another member and came back is claimed anew, though its reader was busy all the time', async () => {
+      const harness = await start([ordersStream]);
+      const writer = await (await harness.open()).lead(never);
+      const progress = new Map<PartitionId, number>();
+      const claims: (readonly PartitionId[])[] = [];
+      const busy = (await harness.open()).read(
+        'g',
+        async (partitions) => {
+          claims.push([...partitions]);
+          return new Map(partitions.map((partition) => [partition, progress.get(partition) ?? 0]));
+        },
+        never,
+      )[Symbol.asyncIterator]();
+      await writer.append(range(0, 4).map((n) => ({ partition: orders(n), batch: rows(n, n + 1) })));
+      const first = await busy.next();
+      expect([claims.length, claims[0]?.length]).toEqual([1, 4]);
+      const other = new Consumer(await harness.open(), 'g', progress);
+      await until('the other has its half', () => other.numbers().length >= 2);
+      await other.stop();
+      // The target's own progress: what the other wrote, and what the busy one was handed first.
+      const { partition, nextOffset } = first.value as { partition: PartitionId; nextOffset: number };
+      progress.set(partition, nextOffset);
+      while (progress.size < 4) {
+        const { value } = (await busy.next()) as { value: { partition: PartitionId; nextOffset: number } };
+        // Until it hears of the change (a sign of life later), what it delivers is what a sink would fence.
+        if (claims.length === 1) continue;
+        expect(progress.has(value.partition), `${value.partition} twice`).toBe(false);
+        progress.set(value.partition, value.nextOffset);
+      }
+      expect(claims.length).toBeGreaterThan(1);
+      expect(claims.at(-1)?.length).toBe(4);
+      await busy.return?.();
+    });
+
     test('a record of an older term behind a newer one is no record', async () => {
       const harness = await start();
       const log = await harness.open();

@@ -7,12 +7,15 @@ export interface PostgresProxy extends AsyncDisposable {
   readonly url: string;
   /** The next transaction that commits does so on the server; its client only sees the connection end. */
   loseNextCommitAnswer(): void;
+  /** The next COMMIT seems to be answered with another tag, as that of an aborted transaction is. */
+  spoilNextCommitAnswer(): void;
 }
 
 export async function startPostgresProxy(url: string): Promise<PostgresProxy> {
   const target = new URL(url);
   const sockets = new Set<Socket>();
   let armed = false;
+  let spoiling = false;
   const server = createServer((client) => {
     const upstream = connect(Number(target.port || 5432), target.hostname);
     let losing = false;
@@ -29,6 +32,11 @@ export async function startPostgresProxy(url: string): Promise<PostgresProxy> {
       upstream.write(chunk);
     });
     upstream.on('data', (chunk: Buffer) => {
+      const at = spoiling ? chunk.indexOf('COMMIT\0') : -1;
+      if (at >= 0) {
+        chunk.write('ROLLBK', at);
+        spoiling = false;
+      }
       if (!losing) client.write(chunk);
       else if (chunk.includes('COMMIT\0')) client.destroy();
     });
@@ -45,6 +53,9 @@ export async function startPostgresProxy(url: string): Promise<PostgresProxy> {
     url: through.href,
     loseNextCommitAnswer: () => {
       armed = true;
+    },
+    spoilNextCommitAnswer: () => {
+      spoiling = true;
     },
     [Symbol.asyncDispose]: async () => {
       for (const socket of sockets) socket.destroy();

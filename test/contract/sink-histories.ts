@@ -163,3 +163,15 @@ export function realise(batch: readonly Wish[], model: Map<number, Row>): (reado
     return [update(before, after)];
   });
 }
+
+/** Rows in a form that two readers can compare, whatever the order of rows and columns. */
+export const byJson = (rows: readonly Row[]) =>
+  rows
+    .map((row) =>
+      JSON.stringify(
+        Object.keys(row)
+          .sort()
+          .map((name) => [name, row[name]]),
+      ),
+    )
+    .sort();

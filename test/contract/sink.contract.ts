@@ -4,7 +4,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 
 import type { Row } from '../../src/core/change.ts';
 import type { Mapping, Sink } from '../../src/core/ports.ts';
-import { contractTables, History, insert, member, people, person, realise, remove, update, wishes } from './sink-histories.ts';
+import { byJson, contractTables, History, insert, member, people, person, realise, remove, update, wishes } from './sink-histories.ts';
+import { openTransactionTests } from './sink-transactions.contract.ts';
 
 export interface SinkHarness extends AsyncDisposable {
   /** A reader never sees half of a source transaction. */
@@ -28,16 +29,6 @@ export const contractMapping = (index: number, target: string): Mapping => ({
 });
 
 const fenced = expect.objectContaining({ code: 'TARGET_FENCED', fault: 'retry' });
-const byJson = (rows: readonly Row[]) =>
-  rows
-    .map((row) =>
-      JSON.stringify(
-        Object.keys(row)
-          .sort()
-          .map((name) => [name, row[name]]),
-      ),
-    )
-    .sort();
 
 export function sinkContract(name: string, makeHarness: () => Promise<SinkHarness>): void {
   describe(`sink contract: ${name}`, () => {
@@ -282,76 +273,11 @@ export function sinkContract(name: string, makeHarness: () => Promise<SinkHarnes
       );
     });
 
-    describe('open transactions', () => {
-      test('G2: an open transaction is not seen before its last part', async (context) => {
-        if (!harness.atomicTransactions) return context.skip();
-        const sink = await open();
-        await sink.claim([p]);
-        const history = new History(p);
-        expect(await sink.write(history.batch([insert(person(1, 'a')), insert(person(2, 'b'))], true))).toBe('open');
-        expect(await readPeople()).toEqual(byJson([]));
-        expect((await sink.progress()).get(p)).toBeUndefined();
-        expect(await sink.write(history.batch([update(person(1, 'a'), person(1, 'c'))], true))).toBe('open');
-        expect(await readPeople()).toEqual(byJson([]));
-        const last = history.batch([insert(person(3, 'd'))]);
-        expect(await sink.write(last)).toBe('committed');
-        expect(await readPeople()).toEqual(byJson([person(1, 'c'), person(2, 'b'), person(3, 'd')]));
-        expect((await sink.progress()).get(p)).toEqual(last.progress);
-        await sink.write(history.batch([remove(person(2, 'b'))]));
-        expect(await readPeople()).toEqual(byJson([person(1, 'c'), person(3, 'd')]));
-        return undefined;
-      });
-
-      test('G2: other partitions join the open transaction and are committed with it', async (context) => {
-        if (!harness.atomicTransactions) return context.skip();
-        const sink = await open();
-        const q = `${p}-two`;
-        await sink.claim([p, q]);
-        const [left, right] = [new History(p), new History(q, { transaction: 500 })];
-        expect(await sink.write(left.batch([insert(person(1, 'a'))], true))).toBe('open');
-        expect(await sink.write(right.batch([insert(person(2, 'b'))]))).toBe('open');
-        expect(await sink.write(right.batch([insert(person(3, 'c'))], true))).toBe('open');
-        expect(await sink.write(left.batch([insert(person(4, 'd'))]))).toBe('open');
-        expect(await readPeople()).toEqual(byJson([]));
-        expect(await sink.write(right.batch([]))).toBe('committed');
-        expect(await readPeople()).toEqual(byJson([person(1, 'a'), person(2, 'b'), person(3, 'c'), person(4, 'd')]));
-        expect((await sink.progress()).get(p)?.nextOffset).toBe(2);
-        expect((await sink.progress()).get(q)?.nextOffset).toBe(2);
-        return undefined;
-      });
-
-      test('G3: an open transaction is rolled back by a claim and by disposing', async (context) => {
-        if (!harness.atomicTransactions) return context.skip();
-        const sink = await open();
-        await sink.claim([p]);
-        await sink.write(new History(p).batch([insert(person(1, 'a'))], true));
-        expect((await sink.claim([p])).get(p)).toBeUndefined();
-        await sink.write(new History(p).batch([insert(person(2, 'b'))], true));
-        await sink[Symbol.asyncDispose]();
-        const next = await open();
-        expect((await next.claim([p])).get(p)).toBeUndefined();
-        expect(await readPeople()).toEqual(byJson([]));
-        await next.write(new History(p).batch([insert(person(3, 'c'))]));
-        expect(await readPeople()).toEqual(byJson([person(3, 'c')]));
-        return undefined;
-      });
-
-      test('G3: an error inside an open transaction rolls all of it back', async (context) => {
-        if (!harness.atomicTransactions) return context.skip();
-        const sink = await open();
-        await sink.claim([p]);
-        const history = new History(p);
-        await sink.write(history.batch([insert(person(1, 'a'))], true));
-        await expect(sink.write(history.batch([[7, { op: 'insert', after: person(2, 'b') }]]))).rejects.toEqual(
-          expect.objectContaining({ fault: 'fatal' }),
-        );
-        expect(await readPeople()).toEqual(byJson([]));
-        expect((await sink.progress()).get(p)).toBeUndefined();
-        await sink.claim([p]);
-        await sink.write(new History(p).batch([insert(person(1, 'again'))]));
-        expect(await readPeople()).toEqual(byJson([person(1, 'again')]));
-        return undefined;
-      });
+    openTransactionTests({
+      isAtomic: () => harness.atomicTransactions,
+      partition: () => p,
+      open,
+      people: readPeople,
     });
   });
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { copyFromRows } from '../../connectors/postgres/batch.ts';
 import { createTableStatement } from '../../connectors/postgres/ddl.ts';
-import type { TableSchema } from '../../src/core/change.ts';
+import type { Row, TableSchema } from '../../src/core/change.ts';
 import type { Finding } from '../../src/core/ports.ts';
 import { Batches, column, mappingTo, postgresFixture, tableOf, type PostgresFixture } from './postgres-fixture.ts';
 
@@ -18,6 +18,8 @@ const orders = tableOf(
 );
 
 const brief = (findings: readonly Finding[]) => findings.map(({ level, code, message }) => `${level} ${code} ${message}`);
+
+const order = (id: number): Row => ({ id, price: '1.00', placed: null, state: "it's" });
 
 describe('check', () => {
   let fixture: PostgresFixture;
@@ -52,7 +54,7 @@ describe('check', () => {
     );
     const findings = await check(orders, 'wrong');
     expect(brief(findings)).toEqual([
-      'warning TARGET_COLUMN_TYPE column "id" is int in the source and bigint in the target: numbers beyond 64 bits are refused',
+      'warning TARGET_COLUMN_TYPE column "id" is int in the source and bigint in the target: numbers beyond a signed integer of 64 bits are refused',
       'error TARGET_COLUMN_TYPE column "price" is decimal(9,2) in the source and numeric(9,1) in the target: digits behind the 1. decimal place would be rounded away',
       'error TARGET_COLUMN_MISSING public.wrong has no column "placed"',
       `warning TARGET_COLUMN_TYPE column "state" is enum('new','it''s') in the source and character varying(2) in the target: texts over 2 characters are refused`,
@@ -93,10 +95,9 @@ describe('check', () => {
       const sink = await fixture.open([mappingTo(orders, 'closed.orders')], plain);
       const batches = new Batches('plain#0');
       await sink.claim([batches.partition]);
-      const row = (id: number) => ({ id, price: '1.00', placed: null, state: "it's" });
-      const rows = Array.from({ length: copyFromRows + 1 }, (_, id) => [0, orders, { op: 'insert', after: row(id) }] as const);
+      const rows = Array.from({ length: copyFromRows + 1 }, (_, id) => [0, orders, { op: 'insert', after: order(id) }] as const);
       await sink.write(batches.of(rows));
-      await sink.write(batches.of([[0, orders, { op: 'delete', before: row(0) }]]));
+      await sink.write(batches.of([[0, orders, { op: 'delete', before: order(0) }]]));
       expect(await fixture.rows('SELECT count(*) FROM closed.orders')).toEqual([[String(copyFromRows)]]);
       await sink.reset([batches.partition]);
       await sink[Symbol.asyncDispose]();

@@ -3,6 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ColumnSchema, Row, Value } from '../../src/core/change.ts';
 import { Batches, column, mappingTo, postgresFixture, tableOf, type PostgresFixture } from './postgres-fixture.ts';
 
+const rich = (qty: number): Row => ({ id: 5, qty, twice: 999 });
+
 describe('targets that a person made', () => {
   let fixture: PostgresFixture;
   let count = 0;
@@ -120,10 +122,9 @@ describe('targets that a person made', () => {
     const sink = await fixture.open([mappingTo(schema)]);
     const batches = new Batches('rich#0');
     await sink.claim([batches.partition]);
-    const row = (qty: number): Row => ({ id: 5, qty, twice: 999 });
-    await sink.write(batches.of([[0, schema, { op: 'insert', after: row(1) }]]));
+    await sink.write(batches.of([[0, schema, { op: 'insert', after: rich(1) }]]));
     await fixture.execute(`UPDATE rich SET note = 'kept'`);
-    await sink.write(batches.of([[0, schema, { op: 'update', before: row(1), after: row(2) }]]));
+    await sink.write(batches.of([[0, schema, { op: 'update', before: rich(1), after: rich(2) }]]));
     expect(await fixture.rows('SELECT * FROM rich')).toEqual([['5', '2', '4', 'kept']]);
   });
 

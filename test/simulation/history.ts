@@ -1,11 +1,10 @@
 /** One history from its seed: a workload, processes that die, freeze and lose replies, a quiet end, and the verdict. */
-import { asCrossfadeError } from '../../src/core/errors.ts';
-import { runLoop, type Run } from '../../src/runtime/loop.ts';
-import { type FaultRates, noFaults, SimulatedProcess } from '../support/faults.ts';
+import { type FaultRates, noFaults, type SimulatedProcess } from '../support/faults.ts';
 import { randomTransaction } from '../support/histories.ts';
 import { seeded } from '../support/random.ts';
 import { type Breakage, noBreakage } from './breakage.ts';
 import { checkLog } from './invariants.ts';
+import { Slot } from './slot.ts';
 import { World } from './world.ts';
 
 export interface HistoryResult {
@@ -20,72 +19,7 @@ export interface HistoryResult {
   readonly zombies: number;
 }
 
-type Session = (process: SimulatedProcess) => (run: Run) => Promise<void>;
-
-const zombieAfterMs = 10_000;
 const drainDeadlineMs = 900_000;
-
-/** A place where a process runs; when it ends, another takes its place. */
-class Slot {
-  readonly name: string;
-  readonly #world: World;
-  readonly #session: Session;
-  readonly #rates: () => FaultRates;
-  #count = 0;
-  #stop = new AbortController();
-  readonly past: SimulatedProcess[] = [];
-  current: SimulatedProcess;
-  ended = false;
-
-  constructor(name: string, world: World, session: Session, rates: () => FaultRates) {
-    this.name = name;
-    this.#world = world;
-    this.#session = session;
-    this.#rates = rates;
-    this.current = this.#spawn();
-  }
-
-  #spawn(): SimulatedProcess {
-    this.#count += 1;
-    const world = this.#world;
-    const process = new SimulatedProcess(`${this.name}.${this.#count}`, world.clock, world.random.fork(), this.#rates());
-    const stop = (this.#stop = new AbortController());
-    const jitter = world.random.fork();
-    const { sleep } = process;
-    const options = { name: process.name, signal: stop.signal, logger: quiet(world, process), sleep, random: jitter.next, now: world.clock.now };
-    this.past.push(process);
-    void runLoop(this.#session(process), options).then(
-      () => {
-        // A stop by signal: the process has ended in good order, and its successor starts.
-        process.kill();
-        this.ended = true;
-      },
-      (thrown: unknown) => {
-        const { code, message } = asCrossfadeError(thrown);
-        const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause.stack : '';
-        world.violate(`${process.name} stopped for ever: ${code} ${message} ${cause ?? ''}`);
-      },
-    );
-    return process;
-  }
-
-  /** A new process in this place; the old one is left as it is, which may be frozen. */
-  replace(): void {
-    this.current = this.#spawn();
-  }
-  stop(): void {
-    this.#stop.abort(new Error('stop'));
-  }
-}
-
-function quiet(world: World, process: SimulatedProcess) {
-  const none = () => {};
-  const warn = (fields: object) => {
-    const { err } = fields as { err?: unknown };
-    world.note(`${process.name} ${err === undefined ? '' : asCrossfadeError(err).code} ${err instanceof Error ? err.message : ''}`);
-  };
-  return { debug: none, info: none, warn, error: warn };
-}
 
 export async function runHistory(seed: number, breakage: Breakage = noBreakage): Promise<HistoryResult> {
   const history = new History(seed, breakage);
@@ -120,6 +54,7 @@ class History {
     if (world.violations.length === 0) checkLog(world.oracle, world.cluster, world.violate);
     const processes = this.#slots.flatMap((slot) => slot.past);
     for (const process of processes) process.kill();
+    for (const end of world.atEnd) end();
     const sum = (of: (process: SimulatedProcess) => number) => processes.reduce((total, process) => total + of(process), 0);
     return {
       seed: this.#seed,
@@ -176,7 +111,7 @@ class History {
       const slot = draws.pick(this.#slots);
       const what = draws.next();
       if (what < 0.3) this.#kill(slot);
-      else if (what < 0.55) this.#freeze(slot, draws.between(100, 60_000));
+      else if (what < 0.55) this.#freeze(slot, draws.between(100, 60_000), draws.between(500, 20_000));
       else if (what < 0.7) slot.stop();
       else if (what < 0.8) server.disconnect();
       clock.at(draws.between(1, every), act);
@@ -199,25 +134,19 @@ class History {
     });
   }
 
-  /** Frozen for long, it is given up for dead and replaced; when it wakes, it goes on where it was. */
-  #freeze(slot: Slot, forMs: number): void {
-    const { clock, cluster, logs } = this.#world;
+  /** Frozen for longer than the log waits, it is given up for dead and replaced; when it wakes, it goes on where it was. */
+  #freeze(slot: Slot, forMs: number, givenUpAfterMs: number): void {
+    const { clock } = this.#world;
     const process = slot.current;
     if (!process.alive || process.frozen) return;
     this.#world.note(`freeze ${process.name} for ${forMs} ms`);
     process.freeze();
-    if (forMs > zombieAfterMs) {
-      clock.at(zombieAfterMs, () => {
-        if (!process.frozen || slot.current !== process) return;
-        this.#world.note(`${process.name} is given up`);
-        this.#zombies += 1;
-        for (const log of logs.get(process) ?? []) {
-          if (cluster.leader?.owner === log) cluster.depose();
-          cluster.expel(log);
-        }
-        slot.replace();
-      });
-    }
+    clock.at(givenUpAfterMs, () => {
+      if (!process.frozen || slot.current !== process) return;
+      this.#zombies += 1;
+      this.#world.giveUp(process);
+      slot.replace();
+    });
     clock.at(forMs, () => process.wake());
   }
 

@@ -2,7 +2,7 @@
 import { MemoryLogCluster } from '../../connectors/memory/log-cluster.ts';
 import { type MemoryLog, openMemoryLog } from '../../connectors/memory/log.ts';
 import { MemoryServer } from '../../connectors/memory/server.ts';
-import { MemoryStore, openMemorySink } from '../../connectors/memory/sink.ts';
+import { type MemoryStore, openMemorySink } from '../../connectors/memory/sink.ts';
 import { executedOf, openMemorySource } from '../../connectors/memory/source.ts';
 import { codec } from '../../src/codec.ts';
 import type { PartitionId, Append, Log, Logger, Sink, Source, Writer } from '../../src/core/ports.ts';
@@ -13,6 +13,7 @@ import { type PlannedService, type Plan, planHistory } from '../support/historie
 import type { Random } from '../support/random.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 import { noBreakage, type Breakage } from './breakage.ts';
+import { folding, ownerWatched } from './sinks.ts';
 import { checkComplete, TargetWatch } from './invariants.ts';
 import { Oracle } from './oracle.ts';
 
@@ -28,10 +29,15 @@ export class World {
   readonly stores = new Map<string, MemoryStore>();
   readonly oracle: Oracle;
   readonly watches = new Map<string, TargetWatch>();
+  /** Codes with which a process may stop for ever, because the history made it so. */
+  readonly mayFail = new Set<string>();
   readonly violations: string[] = [];
   readonly trace: string[] = [];
   /** The log that each process has open, for its expulsion. */
-  readonly logs = new Map<SimulatedProcess, Set<MemoryLog>>();
+  readonly #logs = new Map<SimulatedProcess, Set<MemoryLog>>();
+  /** Service and partition → the sink that claimed it last. */
+  readonly #owners = new Map<string, Sink>();
+  readonly atEnd: (() => void)[] = [];
   commits = 0;
 
   constructor(random: Random, breakage: Breakage = noBreakage) {
@@ -48,7 +54,7 @@ export class World {
     const partitions = new Map(this.plan.streams.map(({ topic, partitions }) => [topic, partitions]));
     const single = (partition: PartitionId) => partitions.get(partition.split('#')[0] ?? '') === 1;
     for (const service of this.plan.services) {
-      const store = new MemoryStore();
+      const store = breakage.store();
       this.stores.set(service.name, store);
       this.watches.set(service.name, new TargetWatch(service, store, this.oracle, single, this.violate));
     }
@@ -60,6 +66,15 @@ export class World {
   };
   note(what: string): void {
     this.trace.push(`${((this.clock.now() - Date.UTC(2026, 0, 1)) / 1000).toFixed(3)} ${what}`);
+  }
+
+  /** The log has not heard of this process for too long: its leadership and its partitions go to others. */
+  giveUp(process: SimulatedProcess): void {
+    this.note(`${process.name} is given up`);
+    for (const log of this.#logs.get(process) ?? []) {
+      if (this.cluster.leader?.owner === log) this.cluster.depose();
+      this.cluster.expel(log);
+    }
   }
 
   capture(process: SimulatedProcess) {
@@ -108,8 +123,8 @@ export class World {
 
   #log(process: SimulatedProcess, service?: string): Log {
     const raw = openMemoryLog(this.cluster, this.plan.streams);
-    const open = this.logs.get(process) ?? new Set();
-    this.logs.set(process, open.add(raw));
+    const open = this.#logs.get(process) ?? new Set();
+    this.#logs.set(process, open.add(raw));
     process.onKill(() => raw.crash());
     return disturbed<Log>('log', this.breakage.log(raw, this), process, {
       answer: (method, value) => (method === 'lead' ? this.#writer(process, value as Writer) : value),
@@ -156,7 +171,9 @@ export class World {
     const store = this.stores.get(service.name) as MemoryStore;
     const raw = openMemorySink(store, { mappings: service.mappings, skipCompareAndSet: this.breakage.skipCompareAndSet });
     process.onKill(() => void raw[Symbol.asyncDispose]());
-    return disturbed('sink', this.breakage.sink(raw, this), process, {
+    const watched = ownerWatched(raw, service.name, this.#owners, this.violate);
+    const folded = this.random.chance(0.5) ? folding(watched) : watched;
+    return disturbed('sink', this.breakage.sink(folded, this), process, {
       done: (method, _, value) => {
         if (method !== 'write' || value !== 'committed') return;
         this.commits += 1;

@@ -40,10 +40,15 @@ test('a commit counts as applied when the target shows it, not before, and later
   shown = 1;
   await until(() => meter.appliedChanges === 10);
   expect(meter.isWaiting).toBe(true);
-  expect(meter.overall(0.5)).toBeGreaterThanOrEqual(40);
+  expect(meter.recent(0.5)).toBeGreaterThanOrEqual(40);
   shown = 2;
   await until(() => !meter.isWaiting);
   expect(meter.appliedChanges).toBe(20);
+  expect(meter.overall(0.5)).toBeUndefined();
+  shown = 3;
+  meter.add(pulse(3, 30, 7));
+  await until(() => !meter.isWaiting);
+  expect(meter.overall(0.5)).toBeGreaterThanOrEqual(7);
   stop.abort();
   await running;
 });
@@ -70,10 +75,10 @@ test('percentiles', () => {
   expect(percentile(values, 0.99)).toBe(100);
 });
 
-test('a rate is that of the last two seconds, not of the whole run', () => {
+test('a rate is that of the last three seconds, not of the whole run', () => {
   const rate = new Rate();
   for (let ms = 0; ms <= 10_000; ms += 250) rate.add(ms <= 5000 ? ms : 5000, ms);
   expect(rate.perSecond).toBe(0);
-  for (let ms = 10_250; ms <= 13_000; ms += 250) rate.add(5000 + (ms - 10_000) / 2, ms);
+  for (let ms = 10_250; ms <= 14_000; ms += 250) rate.add(5000 + (ms - 10_000) / 2, ms);
   expect(rate.perSecond).toBeCloseTo(500, 0);
 });

@@ -20,7 +20,7 @@ describe('how a Postgres is named', () => {
       tls: 'off',
     });
     expect(postgresSchema.parse('postgres://u@[::1]/d')).toMatchObject({ host: '::1' });
-    expect(postgresSchema.parse('postgres://u@/d?host=/var/run/postgresql')).toMatchObject({ host: '/var/run/postgresql' });
+    expect(postgresSchema.parse('postgres://u@localhost/d?host=/var/run/postgresql')).toMatchObject({ host: '/var/run/postgresql' });
   });
 
   test('require verifies, as everybody believes it does', () => {

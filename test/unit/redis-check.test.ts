@@ -4,8 +4,16 @@ import { checkInfo, checkMappings } from '../../connectors/redis/check.ts';
 import { hashMapping } from '../../connectors/redis/row-batch.ts';
 import type { TableSchema } from '../../src/core/change.ts';
 
-const good = { redis_version: '7.2.4', role: 'master', cluster_enabled: '0', maxmemory: '0', maxmemory_policy: 'noeviction', aof_enabled: '1' };
-const info = (change: Partial<Record<keyof typeof good | 'master_host', string>>) => checkInfo(new Map(Object.entries({ ...good, ...change })), 'service s');
+const good = {
+  redis_version: '7.2.4',
+  role: 'master',
+  cluster_enabled: '0',
+  maxmemory: '0',
+  maxmemory_policy: 'noeviction',
+  aof_enabled: '1',
+};
+const info = (change: Partial<Record<keyof typeof good | 'master_host', string>>) =>
+  checkInfo(new Map(Object.entries({ ...good, ...change })), 'service s');
 
 describe('the server', () => {
   test('one that is as it should be has no finding', () => {
@@ -58,14 +66,20 @@ describe('the mappings', () => {
   });
 
   test('two templates that can render the same key', () => {
-    expect(check(['stock:{warehouse}:{sku}', '{warehouse}:x:{sku}'])).toEqual([expect.objectContaining({ level: 'error', code: 'CONFIG_INVALID' })]);
+    expect(check(['stock:{warehouse}:{sku}', '{warehouse}:x:{sku}'])).toEqual([
+      expect.objectContaining({ level: 'error', code: 'CONFIG_INVALID' }),
+    ]);
   });
 
   test('a column with the name of our own field; a table that the source does not have', () => {
     const clash = { ...stock, columns: [...stock.columns, { name: '__version', kind: 'string', nullable: true, type: 'text' } as const] };
     expect(check(['stock:{warehouse}:{sku}'], clash)).toEqual([expect.objectContaining({ level: 'error', code: 'CONFIG_INVALID' })]);
     expect(
-      checkMappings({ where: 's', mappings: [hashMapping({ source: stock.table, transforms: [], target: '', options: { key: 'x:{nope}' } })], schemas: [undefined] }),
+      checkMappings({
+        where: 's',
+        mappings: [hashMapping({ source: stock.table, transforms: [], target: '', options: { key: 'x:{nope}' } })],
+        schemas: [undefined],
+      }),
     ).toEqual([]);
   });
 });

@@ -11,18 +11,14 @@ describe('redis settings', () => {
     expect(redisSchema.parse(url)).toEqual(expected);
   });
 
-  test.each([
-    'http://secret@h',
-    'redis://',
-    'redis://h/secret',
-    'redis://h?secret=1',
-    'redis://u:%zzsecret@h',
-    'secret',
-  ])('%s is refused, and never repeated', (url) => {
-    const answer = redisSchema.safeParse(url);
-    expect(answer.success).toBe(false);
-    expect(JSON.stringify(answer.error?.issues)).not.toContain('secret');
-  });
+  test.each(['http://secret@h', 'redis://', 'redis://h/secret', 'redis://h?secret=1', 'redis://u:%zzsecret@h', 'secret'])(
+    '%s is refused, and never repeated',
+    (url) => {
+      const answer = redisSchema.safeParse(url);
+      expect(answer.success).toBe(false);
+      expect(JSON.stringify(answer.error?.issues)).not.toContain('secret');
+    },
+  );
 
   test('spelled out, with defaults and without unknown keys', () => {
     expect(redisSchema.parse({ host: 'h', tls: 'no-verify' })).toEqual({ host: 'h', port: 6379, database: 0, tls: 'no-verify' });

@@ -14,7 +14,11 @@ test.each([
   [reply('CLUSTERDOWN The cluster is down'), 'TARGET_UNREACHABLE', 'retry'],
   [reply('TRYAGAIN Multiple keys request during rehashing of slot'), 'TARGET_UNREACHABLE', 'retry'],
   [reply("OOM command not allowed when used memory > 'maxmemory'. script: abc, on @user_script:1."), 'TARGET_FULL', 'retry'],
-  [reply("ERR Error running script (call to f_1): @user_script:1: -OOM command not allowed when used memory > 'maxmemory'."), 'TARGET_FULL', 'retry'],
+  [
+    reply("ERR Error running script (call to f_1): @user_script:1: -OOM command not allowed when used memory > 'maxmemory'."),
+    'TARGET_FULL',
+    'retry',
+  ],
   [reply('NOAUTH Authentication required.'), 'TARGET_AUTH', 'fatal'],
   [reply('WRONGPASS invalid username-password pair or user is disabled.'), 'TARGET_AUTH', 'fatal'],
   [reply("NOPERM this user has no permissions to run the 'hset' command"), 'TARGET_PRIVILEGE', 'fatal'],

@@ -6,7 +6,12 @@ import type { Entry } from '../../src/core/ports.ts';
 import { versionOf, versionPrefix } from '../../src/core/version.ts';
 
 const column = (name: string): ColumnSchema => ({ name, kind: 'string', nullable: true, type: 'text' });
-const schema: TableSchema = { id: 's', table: { database: 'shop', table: 'stock' }, key: ['id'], columns: ['id', 'sku', 'note'].map(column) };
+const schema: TableSchema = {
+  id: 's',
+  table: { database: 'shop', table: 'stock' },
+  key: ['id'],
+  columns: ['id', 'sku', 'note'].map(column),
+};
 const mappings = [hashMapping({ source: schema.table, transforms: [], target: '', options: { shape: 'hash', key: 'stock:{sku}' } })];
 const version = (ordinal: number) => versionOf(versionPrefix({ epoch: 1, file: 1, offset: 4 }), ordinal, 2);
 const entry = (change: Change, ordinal: number): Entry => ({
@@ -29,7 +34,10 @@ test('a change of a column in the template moves the key, though the source key 
 });
 
 test('two rows that swap their target keys both survive', () => {
-  const [one, two] = [{ id: '1', note: null }, { id: '2', note: null }];
+  const [one, two] = [
+    { id: '1', note: null },
+    { id: '2', note: null },
+  ];
   const swap = entries(
     { op: 'update', before: { ...one, sku: 'a' }, after: { ...one, sku: 't' } },
     { op: 'update', before: { ...two, sku: 'b' }, after: { ...two, sku: 'a' } },
@@ -46,7 +54,12 @@ test('an older version in the batch never beats a newer one', () => {
 
 test('rows are told by shape: names once, values per row, NULL nowhere', () => {
   const states = foldByTargetKey(
-    entries({ op: 'insert', after: row('a', 'n') }, { op: 'insert', after: row('b') }, { op: 'insert', after: row('c', 'm') }, { op: 'delete', before: row('d') }),
+    entries(
+      { op: 'insert', after: row('a', 'n') },
+      { op: 'insert', after: row('b') },
+      { op: 'insert', after: row('c', 'm') },
+      { op: 'delete', before: row('d') },
+    ),
     mappings,
   );
   expect([...partsOf(states)]).toEqual([
@@ -54,17 +67,24 @@ test('rows are told by shape: names once, values per row, NULL nowhere', () => {
       keys: ['stock:a', 'stock:b', 'stock:c', 'stock:d'],
       mappings: [0, 0, 0, 0],
       last: true,
-      args: [
-        ...['2', '4', '__version', 'id', 'sku', 'note', '3', '__version', 'id', 'sku'],
-        ...[version(0), '1', 'x', 'a', 'n', version(1), '2', 'x', 'b', version(2), '1', 'x', 'c', 'm', version(3), '0'],
-      ],
+      args: ['2', '4', '__version', 'id', 'sku', 'note', '3', '__version', 'id', 'sku'].concat(
+        [version(0), '1', 'x', 'a', 'n', version(1), '2', 'x', 'b'],
+        [version(2), '1', 'x', 'c', 'm', version(3), '0'],
+      ),
     },
   ]);
 });
 
+const many = (count: number, note: string | null) => [
+  ...partsOf(
+    foldByTargetKey(
+      Array.from({ length: count }, (_, i) => entry({ op: 'insert', after: row(`k${i}`, note) }, i)),
+      mappings,
+    ),
+  ),
+];
+
 test('parts are bounded by rows, by arguments and by bytes, and only the last says so', () => {
-  const many = (count: number, note: string | null) =>
-    [...partsOf(foldByTargetKey(Array.from({ length: count }, (_, i) => entry({ op: 'insert', after: row(`k${i}`, note) }, i)), mappings))];
   const rows = many(1000, null);
   expect(rows.length).toBeGreaterThan(1);
   expect(rows.flatMap(({ keys }) => keys)).toEqual(Array.from({ length: 1000 }, (_, i) => `stock:k${i}`));
@@ -82,13 +102,13 @@ test('values: bytes raw, booleans 1 and 0, numbers as exact text', () => {
   expect(part?.args.slice(-6)).toEqual(['1', 'k', '1', '18446744073709551615', bytes, '-0']);
 });
 
+const code = (expected: string, fault: string) => expect.objectContaining({ code: expected, fault });
 const thrown = (change: Change, shape = schema) => {
   const event = { ...entry(change, 1).event, schema: shape };
   return () => [...partsOf(foldByTargetKey([{ mapping: 0, event }], mappings))];
 };
 
 test('rows without a key are poison, a missing column and a column named __version are fatal', () => {
-  const code = (expected: string, fault: string) => expect.objectContaining({ code: expected, fault });
   expect(thrown({ op: 'insert', after: row(null) })).toThrow(code('TARGET_VALUE_REFUSED', 'poison'));
   expect(thrown({ op: 'insert', after: row('a', '\uD800') })).toThrow(code('TARGET_VALUE_REFUSED', 'poison'));
   expect(thrown({ op: 'insert', after: { id: 'x' } })).toThrow(code('TARGET_COLUMN_MISSING', 'fatal'));

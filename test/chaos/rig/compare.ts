@@ -50,7 +50,10 @@ async function readSource({ mysql, database }: Addresses) {
   });
   try {
     const select = async (sql: string) => (await connection.query({ sql, rowsAsArray: true }))[0] as unknown[][];
-    const accounts = await select('SELECT id, name, balance, score, LOWER(HEX(tag)), state, note, CAST(seen AS CHAR) FROM accounts');
+    // mysql2 rounds the last digit of a DOUBLE in its text protocol; as text it arrives as the server prints it.
+    const accounts = await select(
+      'SELECT id, name, balance, CAST(score AS CHAR), LOWER(HEX(tag)), state, note, CAST(seen AS CHAR) FROM accounts',
+    );
     const entries = await select('SELECT account, line, amount, memo FROM entries');
     const items = await select('SELECT sku, stock, price, title FROM items');
     return {

@@ -1,0 +1,156 @@
+/** The embedded log between real processes: kill -9, SIGSTOP, and files deleted under somebody's feet. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { expect, onTestFinished, test } from 'vitest';
+import type { CrossfadeError } from '../../src/core/errors.ts';
+import { Consumer, range, rows, until } from './log-rows.ts';
+import { peopleStream } from './log.contract.ts';
+import type { ChildOrder } from './sqlite-child.ts';
+import { SqliteHarness, testTiming } from './sqlite-harness.ts';
+
+const never = new AbortController().signal;
+const people = 'shop.people#0';
+
+class Child {
+  readonly lines: string[] = [];
+  readonly process: ChildProcess;
+  readonly ended: Promise<void>;
+  errors = '';
+
+  constructor(order: ChildOrder) {
+    const script = new URL('sqlite-child.ts', import.meta.url).pathname;
+    this.process = spawn(process.execPath, [script, JSON.stringify(order)], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const output = this.process.stdout;
+    if (output) createInterface({ input: output }).on('line', (line) => this.lines.push(line));
+    this.process.stderr?.on('data', (text: Buffer) => (this.errors += text.toString()));
+    this.ended = new Promise((resolve) => this.process.once('close', () => resolve()));
+    onTestFinished(() => this.kill());
+  }
+
+  async said(text: string): Promise<void> {
+    await until(`the child says "${text}" (${this.errors})`, () => this.lines.some((line) => line.startsWith(text)));
+  }
+
+  async kill(): Promise<void> {
+    this.process.kill('SIGKILL');
+    await this.ended;
+  }
+
+  get acked(): number {
+    return Math.max(-1, ...this.lines.filter((line) => line.startsWith('acked')).map((line) => Number(line.split(' ')[1])));
+  }
+}
+
+function harnessOf(): SqliteHarness {
+  const harness = new SqliteHarness([peopleStream]);
+  onTestFinished(() => harness[Symbol.asyncDispose]());
+  return harness;
+}
+
+test('G1, G5: kill -9 of the writer twenty times, at random moments and at its fault points: no acknowledged row is lost, none doubled', async () => {
+  const harness = harnessOf();
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  const random = randomOf(seed);
+  const log = await harness.open();
+  const reader = new Consumer(log, 'g');
+  onTestFinished(() => reader.stop());
+  let acked = -1;
+  for (let round = 0; round < 20; round += 1) {
+    const point = ['log:before-commit', 'log:after-commit'][Math.floor(random() * 4)];
+    const dieAt = point === undefined ? {} : { dieAt: { point, passing: 1 + Math.floor(random() * 15) } };
+    const child = new Child({ path: harness.path, work: 'append', ...dieAt });
+    if (point === undefined) {
+      const lines = Math.floor(random() * 20);
+      await until(`the child gets going (${child.errors})`, () => child.lines.length > lines);
+      await child.kill();
+    } else await child.ended;
+    expect(child.process.signalCode, child.errors).toBe('SIGKILL');
+    acked = Math.max(acked, child.acked);
+  }
+  const end = async () => (await log.state()).partitions.get(people)?.endOffset ?? -1;
+  const written = await end();
+  await until('the reader has all', () => reader.numbers().length >= written);
+  expect(written, `seed ${seed}`).toBeGreaterThan(acked);
+  expect(reader.numbers(), `seed ${seed}`).toEqual(range(0, written));
+  const offsets = reader.deliveries.flatMap(({ records }) => records.map(({ offset }) => offset));
+  expect(offsets, `seed ${seed}`).toEqual(range(0, written));
+  const versions = reader.deliveries.flatMap(({ records }) => records.map(({ version }) => version));
+  expect(versions.every((version, i) => i === 0 || version > (versions[i - 1] ?? '')), `seed ${seed}`).toBe(true);
+}, 120_000);
+
+test('a frozen leader is named by its pid; ended, its place is free at once', async () => {
+  const harness = harnessOf();
+  const child = new Child({ path: harness.path, work: 'lead' });
+  await child.said('leads');
+  child.process.kill('SIGSTOP');
+  const log = await harness.open();
+  const error = (await log.lead(never).catch((thrown: unknown) => thrown)) as CrossfadeError;
+  expect([error.code, error.fault]).toEqual(['LOG_HELD', 'retry']);
+  expect(error.remedy).toContain(`kill -9 ${child.process.pid}`);
+  expect((await log.state()).leader).toContain('no sign of life');
+  expect(await log.check()).toContainEqual(expect.objectContaining({ code: 'LOG_HELD', fix: `kill -9 ${child.process.pid}` }));
+  await child.kill();
+  const writer = await log.lead(never);
+  expect(writer.term).toBe(2);
+  expect(await log.check()).toEqual([]);
+});
+
+test('a leader that was frozen while its lock file was deleted is fenced by the term when it wakes', async () => {
+  const harness = harnessOf();
+  const child = new Child({ path: harness.path, work: 'lead' });
+  await child.said('leads 1');
+  child.process.kill('SIGSTOP');
+  await harness.depose();
+  const log = await harness.open();
+  const writer = await log.lead(never);
+  await writer.append([{ partition: people, batch: rows(0, 1, { term: writer.term }) }]);
+  child.process.kill('SIGCONT');
+  child.process.stdin?.write('go on\n');
+  await child.said('failed LOG_FENCED');
+  expect((await log.state()).partitions.get(people)?.endOffset).toBe(1);
+  expect((await log.state()).leader).toContain(`pid ${process.pid}`);
+});
+
+test('a member that was frozen past its expiry claims anew when it wakes, and delivers nothing before', async () => {
+  const harness = harnessOf();
+  const writer = await (await harness.open()).lead(never);
+  await writer.append([{ partition: people, batch: rows(0, 1) }]);
+  const child = new Child({ path: harness.path, work: 'read', memberExpiry: 700 });
+  await child.said('delivered 1');
+  child.process.kill('SIGSTOP');
+  const reader = new Consumer(await harness.openWith({ timing: { ...testTiming, memberExpiry: 700 } }), 'g');
+  onTestFinished(() => reader.stop());
+  const members = () => harness.sql('-groups', (db) => db.prepare('SELECT count(*) AS count FROM members').get()?.['count']);
+  await until('the frozen one has expired', () => members() === 1);
+  await until('the other took over', () => reader.numbers().length === 1);
+  await writer.append([{ partition: people, batch: rows(1, 2) }]);
+  await until('and reads on', () => reader.numbers().length === 2);
+  const before = child.lines.length;
+  await reader.stop();
+  child.process.kill('SIGCONT');
+  await until('the child is back', () => child.lines.length > before + 1);
+  expect(child.lines.slice(before, before + 2)).toEqual(['claims 1', expect.stringMatching(/^delivered/)]);
+});
+
+test('a member whose process was killed is buried at once, not after its expiry', async () => {
+  const harness = harnessOf();
+  const writer = await (await harness.open()).lead(never);
+  await writer.append([{ partition: people, batch: rows(0, 1) }]);
+  const child = new Child({ path: harness.path, work: 'read', memberExpiry: 600_000 });
+  await child.said('delivered 1');
+  await child.kill();
+  const reader = new Consumer(await harness.openWith({ timing: { ...testTiming, memberExpiry: 600_000 } }), 'g');
+  onTestFinished(() => reader.stop());
+  await until('the next one has its partition', () => reader.numbers().length === 1, 5000);
+});
+
+/** mulberry32: small, and the same everywhere. */
+function randomOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}

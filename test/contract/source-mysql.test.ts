@@ -1,0 +1,83 @@
+import { createConnection, type Connection } from 'mysql2/promise';
+import { afterAll, beforeAll } from 'vitest';
+import { mysqlSchema } from '../../connectors/mysql/config.ts';
+import { highBytes } from '../../connectors/mysql/outbox.ts';
+import { MysqlSource } from '../../connectors/mysql/source.ts';
+import type { Stack } from '../../stack/stack.ts';
+import { silentLogger } from '../support/mysql-server.ts';
+import { contractTables, contractTableSql, type SourceHarness, type Statement } from '../support/source-harness.ts';
+import { freshName, privateStack } from '../support/servers.ts';
+import { sourceContract } from './source.contract.ts';
+
+/** A server of this suite's own: it is purged and its connections are cut. */
+let stack: Stack<'mysql'>;
+beforeAll(async () => {
+  stack = await privateStack({ servers: ['mysql'] });
+}, 120_000);
+afterAll(() => stack[Symbol.asyncDispose]());
+
+const name = (text: string) => `\`${text}\``;
+
+async function perform(connection: Connection, statement: Statement): Promise<void> {
+  const table = `${name(statement.table.database)}.${name(statement.table.table)}`;
+  const where = (key: Readonly<Record<string, unknown>>) => Object.keys(key).map((column) => `${name(column)} = ?`).join(' AND ');
+  if (statement.op === 'insert') {
+    const columns = Object.keys(statement.row);
+    await connection.query(`INSERT INTO ${table} (${columns.map(name).join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`, Object.values(statement.row));
+  } else if (statement.op === 'update') {
+    const set = Object.keys(statement.set).map((column) => `${name(column)} = ?`);
+    await connection.query(`UPDATE ${table} SET ${set.join(', ')} WHERE ${where(statement.key)}`, [...Object.values(statement.set), ...Object.values(statement.key)]);
+  } else await connection.query(`DELETE FROM ${table} WHERE ${where(statement.key)}`, Object.values(statement.key));
+}
+
+/** Ends every other client's connection, whatever it is doing: a source may still be on its way to its dump. */
+async function cutConnections(connection: Connection): Promise<void> {
+  const [threads] = await connection.query("SELECT ID AS id FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND COMMAND <> 'Daemon'");
+  for (const { id } of threads as { id: number }[]) {
+    // One that ended by itself in between is no less cut.
+    await connection.query(`KILL ${id}`).catch(() => undefined);
+  }
+}
+
+sourceContract('mysql', async (): Promise<SourceHarness> => {
+  const connection = await createConnection({ uri: stack.urls.mysql });
+  const database = freshName();
+  await connection.query(`CREATE DATABASE ${database}`);
+  await connection.query(`USE ${database}`);
+  for (const table of contractTables) await connection.query(contractTableSql(table));
+  const settings = { ...mysqlSchema.parse(stack.urls.mysql), heartbeatSeconds: 0.4 };
+  const sources: MysqlSource[] = [];
+  const transaction = async (statements: readonly Statement[], end: 'COMMIT' | 'ROLLBACK') => {
+    await connection.query('BEGIN');
+    for (const statement of statements) await perform(connection, statement);
+    await connection.query(end);
+  };
+  return {
+    database,
+    open: async (tables, options) => {
+      const partBytes = options?.batchBytes;
+      const source = new MysqlSource(settings, { tables, keys: new Map(), logger: silentLogger, ...(partBytes === undefined ? {} : { partBytes }) });
+      sources.push(source);
+      return source;
+    },
+    execute: (statements) => transaction(statements, 'COMMIT'),
+    rollback: (statements) => transaction(statements, 'ROLLBACK'),
+    addColumn: async (table, column) => {
+      await connection.query(`ALTER TABLE ${name(table.database)}.${name(table.table)} ADD COLUMN ${name(column)} VARCHAR(40) NULL`);
+    },
+    rotate: async () => {
+      await connection.query('FLUSH BINARY LOGS');
+    },
+    purge: async () => {
+      await connection.query('FLUSH BINARY LOGS');
+      const [rows] = await connection.query('SHOW BINARY LOG STATUS');
+      await connection.query('PURGE BINARY LOGS TO ?', [(rows as { File: string }[])[0]?.File]);
+    },
+    disconnect: () => cutConnections(connection),
+    buffer: { bytes: () => sources.reduce((sum, source) => sum + source.bufferedBytes, 0), ceilingBytes: highBytes + 512 * 1024 },
+    [Symbol.asyncDispose]: async () => {
+      await connection.query(`DROP DATABASE ${database}`);
+      await connection.end();
+    },
+  };
+});

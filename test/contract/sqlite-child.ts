@@ -1,0 +1,81 @@
+/** A process of its own on an embedded log, to be killed and frozen by log-sqlite-processes.test.ts. Says what it did line by line. */
+import { subscribe } from 'node:diagnostics_channel';
+import { writeSync } from 'node:fs';
+import { openSqliteLog } from '../../connectors/sqlite/log.ts';
+import { codec } from '../../src/codec.ts';
+import { asCrossfadeError } from '../../src/core/errors.ts';
+import type { Log } from '../../src/core/ports.ts';
+import { parseVersion } from '../../src/core/version.ts';
+import { rows } from './log-rows.ts';
+import { quiet, testTiming } from './sqlite-harness.ts';
+
+export interface ChildOrder {
+  readonly path: string;
+  readonly work: 'append' | 'lead' | 'read';
+  readonly memberExpiry?: number;
+  /** Kills itself at the n-th passing of this fault point. */
+  readonly dieAt?: { readonly point: string; readonly passing: number };
+}
+
+const order = JSON.parse(process.argv[2] ?? '{}') as ChildOrder;
+const say = (line: string) => writeSync(1, `${line}\n`);
+const never = new AbortController().signal;
+const partition = 'shop.people#0';
+
+async function open(): Promise<Log> {
+  return openSqliteLog(
+    { path: order.path, synchronous: 'full', retention: { age: 168, size: 1e12 } },
+    {
+      pipeline: 'shop',
+      streams: [{ topic: 'shop.people', partitions: 1 }],
+      codec,
+      logger: quiet,
+      timing: { ...testTiming, ...(order.memberExpiry && { memberExpiry: order.memberExpiry }) },
+    },
+  );
+}
+
+/** Goes on behind the tail, as a capture does, and appends until it is killed. */
+async function append(): Promise<void> {
+  const writer = await (await open()).lead(never);
+  const last = (await writer.tail()).partitions.get(partition)?.last;
+  let next = last === undefined ? 0 : (parseVersion(last.version)?.offset ?? Number.NaN) + 1;
+  for (let turn = 0; ; turn += 1) {
+    const to = next + 1 + (turn % 7);
+    await writer.append([{ partition, batch: rows(next, to, { term: writer.term, valueBytes: 2000 }) }]);
+    say(`acked ${to - 1}`);
+    if (turn % 5 === 4) await writer.complete({ position: String(to - 1), throughUs: to, writtenAtMs: to });
+    next = to;
+  }
+}
+
+/** Leads, then appends one row for each line that comes. */
+async function lead(): Promise<void> {
+  const writer = await (await open()).lead(never);
+  say(`leads ${writer.term}`);
+  for await (const _ of process.stdin) {
+    await writer.append([{ partition, batch: rows(666, 667, { term: writer.term }) }]).then(
+      () => say('acked 666'),
+      (error: unknown) => say(`failed ${asCrossfadeError(error).code}`),
+    );
+  }
+}
+
+async function read(): Promise<void> {
+  const log = await open();
+  const claim = async (partitions: readonly string[]) => {
+    say(`claims ${partitions.length}`);
+    return new Map(partitions.map((id) => [id, 0]));
+  };
+  for await (const { records } of log.read('g', claim, never)) say(`delivered ${records.length}`);
+}
+
+if (order.dieAt) {
+  const { point, passing } = order.dieAt;
+  let passed = 0;
+  subscribe(`crossfade:${point}`, () => {
+    passed += 1;
+    if (passed === passing) process.kill(process.pid, 'SIGKILL');
+  });
+}
+await { append, lead, read }[order.work]();

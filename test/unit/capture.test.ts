@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest';
+import { MemoryLogCluster } from '../../connectors/memory/log-cluster.ts';
+import { openMemoryLog } from '../../connectors/memory/log.ts';
+import { codec } from '../../src/codec.ts';
+import type { TableSchema } from '../../src/core/change.ts';
+import type { RowChange, Source, SourceBatch, Transaction } from '../../src/core/ports.ts';
+import { versionPrefix } from '../../src/core/version.ts';
+import { captureSession } from '../../src/runtime/capture.ts';
+
+const stream = { topic: 'p.shop.orders', partitions: 1 };
+const schema: TableSchema = {
+  id: 'abcd',
+  table: { database: 'shop', table: 'orders' },
+  columns: [{ name: 'id', kind: 'integer', nullable: false, type: 'int', bits: 32 }],
+  key: ['id'],
+};
+
+function rows(transaction: Transaction, from: number, count: number): RowChange[] {
+  return Array.from({ length: count }, (_, index) => {
+    const json = Buffer.from(`{"id":${from + index}}`);
+    return { transaction, schema, op: 'c', ordinal: from + index, pos: 4, row: index, before: null, after: json, key: json, oldKey: null };
+  });
+}
+
+const transaction = (number: number): Transaction => ({
+  id: `T${number}`,
+  gtid: `T${number}`,
+  file: 'binlog.000001',
+  serverId: 1,
+  committedAtUs: number,
+  versionPrefix: versionPrefix({ epoch: 1, file: 1, offset: number }),
+});
+
+/** A source that hands over fixed batches and then waits for the abort. */
+function scripted(batches: readonly SourceBatch[], onEnd: () => void): Source {
+  return {
+    check: async () => [],
+    schemas: async () => [schema],
+    start: async () => 'P0',
+    end: async () => 'P9',
+    describe: (position) => position,
+    async *read() {
+      yield* batches;
+      onEnd();
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+describe('section 9: complete records are never guesses', () => {
+  it('a stop in the middle of a large transaction completes nothing that lies before its first part', async () => {
+    const cluster = new MemoryLogCluster({ codec });
+    const [one, two] = [transaction(1), transaction(2)];
+    const batch = (changes: RowChange[], open: boolean, position: string): SourceBatch => ({ changes, bytes: 10, open, position, throughUs: 1 });
+    const first = [batch(rows(one, 0, 1), false, 'P1'), batch(rows(two, 0, 3), true, 'P1')];
+    await session(cluster, first);
+    // The second life reads the open transaction again from its beginning, and finds its rows at the partition's tail.
+    await session(cluster, [batch(rows(one, 0, 1), false, 'P1'), batch(rows(two, 0, 5), false, 'P2')]);
+    const log = openMemoryLog(cluster, [stream]);
+    const state = await log.state();
+    expect(state.partitions.get('p.shop.orders#0')?.endOffset).toBe(6);
+    expect(state.complete?.position).toBe('P2');
+    await log[Symbol.asyncDispose]();
+  });
+
+  async function session(cluster: MemoryLogCluster, batches: readonly SourceBatch[]): Promise<void> {
+    const stop = new AbortController();
+    const none = () => {};
+    await captureSession(
+      {
+        pipeline: 'p',
+        routing: new Map([['shop.orders', stream]]),
+        logger: silent,
+        meters: { captured: none, appended: none, completed: none },
+        openSource: async () => scripted(batches, () => stop.abort()),
+        openLog: async () => openMemoryLog(cluster, [stream]),
+        // Time stands still at first, so that only the stop completes.
+        now: () => 5,
+      },
+      { signal: stop.signal, ready: none, progressed: none },
+    );
+  }
+});
