@@ -133,6 +133,7 @@ async function latencyFigures(bench: Bench): Promise<void> {
   if (!isEqual) say.line(`latency: the target differs: ${difference}`);
   // A writer that could not keep the rate up measured something else.
   const isRight = isEqual && rowsPerSecond > 900;
+  if (rowsPerSecond <= 900) say.line(`latency: this machine wrote only ${rowsPerSecond} rows/s`);
   const add = adder(bench, 'latency.1000_per_second');
   add('p50', p50Ms, 'ms', { isRight });
   add('p99', p99Ms, 'ms', { isRight });

@@ -1,6 +1,7 @@
 /** The checksum and the compression that core's record batches are handed: native where the platform has it. */
 import { createRequire } from 'node:module';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import type * as Crc32 from '@node-rs/crc32';
 import type { Codec } from './core/record-batch.ts';
 
 /** CRC-32C with a table: three to ten times slower than the native one, the same answer. */
@@ -18,7 +19,7 @@ const table = Uint32Array.from({ length: 256 }, (_, byte) => {
 
 function nativeCrc32c(): ((bytes: Uint8Array) => number) | undefined {
   try {
-    const native = createRequire(import.meta.url)('@node-rs/crc32') as typeof import('@node-rs/crc32');
+    const native = createRequire(import.meta.url)('@node-rs/crc32') as typeof Crc32;
     const crc32c = (bytes: Uint8Array) => native.crc32c(asBuffer(bytes));
     // A wrong polynomial would write a log that nobody else can read: trust the binary only by its answer.
     return crc32c(Buffer.from('123456789')) === 0xe3069283 ? crc32c : undefined;

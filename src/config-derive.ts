@@ -7,7 +7,7 @@ import { topicOfStream, topicOfTable } from './core/partition.ts';
 import type { ConfigFile, ServiceFile } from './config-schema.ts';
 import type { Path } from './config-yaml.ts';
 
-export type TransformConfig = NonNullable<ServiceFile['tables'][string]>['transforms'][number];
+type TransformConfig = NonNullable<ServiceFile['tables'][string]>['transforms'][number];
 
 /** One table of one service, as the file says it; wire.ts makes a Mapping of it. */
 export interface MappingConfig {

@@ -137,7 +137,7 @@ function article(expected: string): string {
   return words[expected] ?? `a ${expected}`;
 }
 
-export function unknownKey(key: string, known: readonly string[]): string {
+function unknownKey(key: string, known: readonly string[]): string {
   if (known.length === 0) return 'unknown setting; none is allowed here';
   const near = closest(key, known);
   const list = known.length > 12 ? '' : ` (known here: ${known.join(', ')})`;
@@ -147,7 +147,7 @@ export function unknownKey(key: string, known: readonly string[]): string {
 }
 
 /** All forms that the schema allows at `path`. */
-export function nodesAt(schema: SchemaNode, path: Path): SchemaNode[] {
+function nodesAt(schema: SchemaNode, path: Path): SchemaNode[] {
   let nodes = forms(schema);
   for (const part of path) {
     nodes = nodes.flatMap((node) => {

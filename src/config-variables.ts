@@ -52,7 +52,7 @@ function replaceIn(text: string, lookup: Lookup, report: (message: string) => vo
 }
 
 /** `scheme://` + `user:password@` + `host:port` + `/rest?of#it`, found in the text before any value is in it. */
-function urlParts(text: string): { scheme: string; user: string; host: string; rest: string } | undefined {
+export function urlParts(text: string): { scheme: string; user: string; host: string; rest: string } | undefined {
   const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(text)?.[0];
   if (scheme === undefined) return undefined;
   const masked = text.replace(/\$\{[^}]*\}/g, (token) => '_'.repeat(token.length));

@@ -158,10 +158,11 @@ describe('one place for each thing', () => {
   });
   test('every error code has its heading in the runbook, and every heading its code', () => {
     const headings = [...readFileSync(join(root, 'docs/runbook.md'), 'utf8').matchAll(/^### (\S+)$/gm)].map(([, code]) => code);
-    expect(headings.toSorted()).toEqual([...errorCodes].toSorted());
+    expect(new Set(headings)).toEqual(new Set(errorCodes));
+    expect(headings).toHaveLength(errorCodes.length);
   });
   test('no file names the machine it was written on', () => {
-    const home = new RegExp(`(^|[^\\w.])/(${['wor' + 'k', 'roo' + 't'].join('|')})/`, 'm');
+    const home = new RegExp(`(^|[^\\w.])/(${Buffer.from('d29ya3xyb290', 'base64').toString()})/`, 'm');
     expect(files.filter(({ text }) => home.test(text)).map(({ path }) => path)).toEqual([]);
   });
 });
@@ -182,16 +183,15 @@ describe('size', () => {
 
   test('the counter of function lines counts', () => {
     const body = Array.from({ length: 71 }, (_, at) => `    x(${at});`).join('\n');
-    for (const opening of [
+    const openings = [
       '  async f(a: string): Promise<void> {',
       '  const f = (a) => {',
       '  function f() {',
       '  ): Promise<void> {',
       '  static #f<T>(a: T) {',
-    ]) {
-      expect(longFunctions(`${opening}\n${body}\n  }`, 70), opening).toHaveLength(1);
-      expect(longFunctions(`${opening}\n    x();\n  }`, 70), opening).toHaveLength(0);
-    }
+    ];
+    expect(openings.filter((opening) => longFunctions(`${opening}\n${body}\n  }`, 70).length === 1)).toEqual(openings);
+    expect(openings.filter((opening) => longFunctions(`${opening}\n    x();\n  }`, 70).length > 0)).toEqual([]);
     expect(longFunctions(`  for (const a of b) {\n${body}\n  }\n  class A {\n${body}\n  }`, 70)).toEqual([]);
   });
 });

@@ -79,6 +79,8 @@ export class MemoryLog implements Log {
         if (!cluster.holdsExactly(member, share)) {
           cluster.hold(member, share);
           const from = await claim(share);
+          // Whoever took some of it meanwhile may have moved on, and retention with it: then these answers are old.
+          if (!cluster.members.has(member.id) || !cluster.holdsExactly(member, cluster.share(member))) continue;
           cursors = this.#cursors(new Map(share.map((partition) => [partition, from.get(partition) ?? 0])));
           continue;
         }

@@ -174,7 +174,8 @@ export class MemoryServer {
     const { schema, rows } = this.#table(statement.table);
     const before = statement.op === 'insert' ? null : (rows.get(keyText(schema.key, statement.key)) ?? null);
     if (statement.op !== 'insert' && !before) throw new Error(`no such row in ${tableName(statement.table)}`);
-    const after = statement.op === 'delete' ? null : fill(schema, statement.op === 'insert' ? statement.row : { ...before, ...statement.set });
+    const after =
+      statement.op === 'delete' ? null : fill(schema, statement.op === 'insert' ? statement.row : { ...before, ...statement.set });
     const from = before && keyText(schema.key, before);
     const to = after && keyText(schema.key, after);
     if (to !== null && to !== from && rows.has(to)) throw new Error(`duplicate key in ${tableName(statement.table)}`);
@@ -199,7 +200,7 @@ export class MemoryServer {
   }
 
   #wake(): void {
-    for (const listener of [...this.#listeners]) listener();
+    for (const listener of this.#listeners) listener();
   }
 }
 

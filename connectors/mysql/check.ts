@@ -171,7 +171,7 @@ function checkTable(table: TableId, described: readonly TableDescription[], keys
   const findings: Finding[] = [];
   const key = found.primaryKey.length > 0 ? [] : (keysOf([found], keys).get(name) ?? []);
   if (found.primaryKey.length === 0 && key.length === 0) {
-    findings.push(finding('error', 'SOURCE_TABLE_KEYLESS', `${name} has no primary key and no unique key without NULL`, `ALTER TABLE ${quoted(table.database)}.${quoted(table.table)} ADD PRIMARY KEY (…); or "key: [columns]" at ${name} in the configuration`, place));
+    findings.push(finding('error', 'SOURCE_TABLE_KEYLESS', `${name} has no primary key and no unique key without NULL`, `ALTER TABLE ${quoted(table.database)}.${quoted(table.table)} ADD PRIMARY KEY (…); or under "source.keys" in the configuration: { ${name}: [columns] }`, place));
   }
   for (const column of key) {
     if (found.columns.some(({ name }) => name === column)) continue;

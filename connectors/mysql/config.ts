@@ -43,12 +43,17 @@ const url = z.string().transform((text, context): z.input<typeof parts> => {
     context.addIssue({ code: 'custom', message: 'a MySQL URL ends behind host and port; spell out "url", "tls" and "start" for more' });
     return z.NEVER;
   }
-  return {
-    host: parsed.hostname.replace(/^\[|\]$/g, ''),
-    port: parsed.port === '' ? 3306 : Number(parsed.port),
-    user: decodeURIComponent(parsed.username) || 'root',
-    password: decodeURIComponent(parsed.password),
-  };
+  try {
+    return {
+      host: parsed.hostname.replace(/^\[|\]$/g, ''),
+      port: parsed.port === '' ? 3306 : Number(parsed.port),
+      user: decodeURIComponent(parsed.username) || 'root',
+      password: decodeURIComponent(parsed.password),
+    };
+  } catch {
+    context.addIssue({ code: 'custom', message: 'a % in the URL is not followed by two hexadecimal digits; in a password write it as %25' });
+    return z.NEVER;
+  }
 });
 
 const urlWithMore = z

@@ -131,7 +131,7 @@ export function keyless(table: TableId): CrossfadeError {
     code: 'SOURCE_TABLE_KEYLESS',
     fault: 'fatal',
     message: `table ${tableName(table)} has no primary key and no unique key without NULL`,
-    remedy: `Add a primary key, or name the columns that identify a row with "key: [...]" at ${tableName(table)} in the configuration.`,
+    remedy: `Add a primary key, or name the columns that identify a row under "source.keys" in the configuration: { ${tableName(table)}: [columns] }.`,
   });
 }
 

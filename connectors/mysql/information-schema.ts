@@ -115,10 +115,12 @@ function sizeOf(type: string, row: Row): number {
   }
 }
 
-/** `enum('a','it''s')`: quotes doubled, and nothing else escaped. */
+/** `enum('a','it''s','back\\slash')`: quotes doubled, and the five escapes of SHOW CREATE TABLE. */
 function labelsOf(full: string): string[] {
-  return (full.match(/'(?:[^']|'')*'/g) ?? []).map((label) => label.slice(1, -1).replaceAll("''", "'"));
+  const labels = full.match(/'(?:[^'\\]|''|\\[^])*'/g) ?? [];
+  return labels.map((label) => label.slice(1, -1).replace(/''|\\([^])/g, (_, escaped?: string) => (escaped === undefined ? "'" : (escapes[escaped] ?? escaped))));
 }
+const escapes: Readonly<Record<string, string>> = { n: '\n', r: '\r', '0': '\0' };
 
 /** Key columns for the tables that have no primary key: the configuration's, else a unique key's. */
 export function keysOf(tables: readonly TableDescription[], configured: ReadonlyMap<string, readonly string[]>): ReadonlyMap<string, readonly string[]> {

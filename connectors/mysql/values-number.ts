@@ -85,10 +85,12 @@ function writeNumber(w: Uint8Array, q: number, value: number): number {
   return writeAscii(w, q, value === 0 && 1 / value < 0 ? '-0' : String(value));
 }
 
-/** The double whose shortest text is the shortest text of this 32-bit number. Six digits always survive; nine suffice. */
+const smallestNormal = 2 ** -126;
+
+/** The double whose shortest text is the shortest text of this 32-bit number. Six digits always survive in a normal one; nine suffice. */
 export function shortestFloat(value: number): number {
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return value;
-  for (let digits = 6; digits < 9; digits += 1) {
+  for (let digits = Math.abs(value) < smallestNormal ? 1 : 6; digits < 9; digits += 1) {
     const candidate = Number(value.toPrecision(digits));
     if (Math.fround(candidate) === value) return candidate;
   }

@@ -116,7 +116,7 @@ export class Session implements AsyncDisposable {
   }
 }
 
-export function setting(name: string, value: string, local = false): Step {
+function setting(name: string, value: string, local = false): Step {
   return { text: 'SELECT set_config($1, $2, $3::boolean)', values: [name, value, String(local)] };
 }
 

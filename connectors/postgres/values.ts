@@ -152,7 +152,7 @@ function bytesOf(value: Value): Buffer {
 // ---------------------------------------------------------------- literals
 
 /** One element of an array literal. Always quoted: so NULL, '', commas and braces are only text. */
-export function quotedElement(text: string): string {
+function quotedElement(text: string): string {
   return /["\\]/.test(text) ? `"${text.replace(/["\\]/g, '\\$&')}"` : `"${text}"`;
 }
 

@@ -24,7 +24,9 @@ export const embeddedSchema = z.strictObject({
   synchronous: z
     .enum(['full', 'normal'])
     .default('full')
-    .describe('full: what is acknowledged survives a power cut. normal: a power cut may take the last seconds, a crash of the process nothing.'),
+    .describe(
+      'full: what is acknowledged survives a power cut. normal: a power cut may take the last seconds, a crash of the process nothing.',
+    ),
   retention: z
     .strictObject({
       age: ageHours.prefault('7d').describe('Applied changes older than this are deleted.'),

@@ -13,13 +13,15 @@ const busy: Meaning = {
   code: 'LOG_HELD',
   fault: 'retry',
   what: 'another process holds its write lock and does not let go',
-  remedy: 'Find it with `fuser` on the file. A frozen or suspended process must be ended before this one can go on; it is tried again until then.',
+  remedy:
+    'Find it with `fuser` on the file. A frozen or suspended process must be ended before this one can go on; it is tried again until then.',
 };
 const damaged: Meaning = {
   code: 'LOG_CORRUPT',
   fault: 'fatal',
   what: 'the file is damaged',
-  remedy: 'Nothing was applied from the damaged place. Restore the file from a backup, or rebuild the services from a new log (see the runbook).',
+  remedy:
+    'Nothing was applied from the damaged place. Restore the file from a backup, or rebuild the services from a new log (see the runbook).',
 };
 const cannotOpen: Meaning = {
   code: 'LOG_UNREACHABLE',

@@ -108,7 +108,8 @@ export class GroupsFile implements Disposable {
       const alive = this.#db.prepare('UPDATE members SET heartbeat_ms = ? WHERE name = ? AND member = ?').run(nowMs, group, member);
       for (const row of this.#db.prepare('SELECT * FROM members WHERE name = ?').all(group)) {
         const life = row as unknown as Life & { readonly member: string };
-        if (isDead(life, nowMs, this.#expiryMs)) this.#db.prepare('DELETE FROM members WHERE name = ? AND member = ?').run(group, life.member);
+        if (isDead(life, nowMs, this.#expiryMs))
+          this.#db.prepare('DELETE FROM members WHERE name = ? AND member = ?').run(group, life.member);
       }
       return alive.changes === 1;
     });
@@ -168,7 +169,9 @@ export class GroupsFile implements Disposable {
   /** Below what no known group has applied; undefined where no group is known. */
   lowestApplied(): Map<PartitionId, number> {
     const lowest = new Map<PartitionId, number>();
-    for (const row of this.#guarded(() => this.#db.prepare('SELECT partition, min(next_offset) AS least FROM offsets GROUP BY partition').all())) {
+    for (const row of this.#guarded(() =>
+      this.#db.prepare('SELECT partition, min(next_offset) AS least FROM offsets GROUP BY partition').all(),
+    )) {
       lowest.set(String(row['partition']), Number(row['least']));
     }
     return lowest;

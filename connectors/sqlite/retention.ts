@@ -80,7 +80,9 @@ export class Retention {
 
 /** Partitions that have something below both the last complete record and every group. */
 function* deletable(store: Store, lowestApplied: ReadonlyMap<PartitionId, number>) {
-  const rows = store.db.prepare('SELECT id, topic, number, start_offset, complete_offset FROM partitions WHERE complete_offset > start_offset');
+  const rows = store.db.prepare(
+    'SELECT id, topic, number, start_offset, complete_offset FROM partitions WHERE complete_offset > start_offset',
+  );
   for (const row of rows.all()) {
     const applied = lowestApplied.get(partitionId(String(row['topic']), Number(row['number']))) ?? Infinity;
     const [id, start, complete] = [Number(row['id']), Number(row['start_offset']), Number(row['complete_offset'])];

@@ -89,7 +89,8 @@ export class Store implements Disposable {
       code: 'LOG_LOST_HISTORY',
       fault: 'fatal',
       message: `the log's file ${basename(this.path)} was deleted or replaced while it was in use`,
-      remedy: 'Put the file back where it was, with its -wal file, before starting again. Without it the services must be rebuilt (see the runbook).',
+      remedy:
+        'Put the file back where it was, with its -wal file, before starting again. Without it the services must be rebuilt (see the runbook).',
     });
   }
 
@@ -135,7 +136,11 @@ function identify(db: DatabaseSync, path: string): 'new' | 'ours' {
   const version = pragma(db, 'user_version');
   if (application === applicationId) {
     if (version <= formatVersion) return 'ours';
-    throw refused(path, `has format ${version}, this release knows up to ${formatVersion}`, 'Start the newer release again, or start a new log.');
+    throw refused(
+      path,
+      `has format ${version}, this release knows up to ${formatVersion}`,
+      'Start the newer release again, or start a new log.',
+    );
   }
   const objects = db.prepare('SELECT count(*) AS count FROM sqlite_master').get()?.['count'];
   if (application === 0 && objects === 0) return 'new';
@@ -148,7 +153,8 @@ function create(db: DatabaseSync, path: string, pipeline: string): void {
     if (identify(db, path) === 'new') {
       db.exec(schemaSql);
       const insert = db.prepare('INSERT INTO meta VALUES (?, ?)');
-      for (const [name, value] of Object.entries({ log_id: randomUUID(), pipeline, created_at: new Date().toISOString() })) insert.run(name, value);
+      for (const [name, value] of Object.entries({ log_id: randomUUID(), pipeline, created_at: new Date().toISOString() }))
+        insert.run(name, value);
       db.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${formatVersion}`);
     }
     db.exec('COMMIT');

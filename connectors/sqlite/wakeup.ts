@@ -15,7 +15,7 @@ export class Wakeup implements Disposable {
 
   constructor(logId: string) {
     this.#channel = new BroadcastChannel(`crossfade-log-${logId}`);
-    this.#channel.onmessage = () => this.wake();
+    this.#channel.addEventListener('message', () => this.wake());
     // Only a waiting reader keeps the process alive, by its own timer.
     this.#channel.unref();
   }

@@ -1,4 +1,5 @@
 /** The text of a starter configuration, made of what was found on the servers. Pure: no password ever comes in here. */
+import { urlParts } from '../config-variables.ts';
 import { type TableId, tableName, type TableSchema } from '../core/change.ts';
 
 export interface Found {
@@ -39,10 +40,10 @@ function mappingLine(schema: TableSchema, kind: 'postgres' | 'redis'): string {
 }
 
 /** `orders:{id}`; a brace in a name is doubled, as the template wants it. */
-export function keyTemplate({ table, key }: TableSchema): string {
-  const plain = (text: string) => text.replaceAll('{', '{{').replaceAll('}', '}}');
-  return [plain(table.table), ...key.map((column) => `{${plain(column)}}`)].join(':');
+function keyTemplate({ table, key }: TableSchema): string {
+  return [literal(table.table), ...key.map((column) => `{${literal(column)}}`)].join(':');
 }
+const literal = (text: string) => text.replaceAll('{', '{{').replaceAll('}', '}}');
 
 const scalar = (text: string) => (/^[A-Za-z0-9][\w.:/@${}?=&%+-]*$/.test(text) && !text.endsWith(':') ? text : JSON.stringify(text));
 
@@ -56,14 +57,15 @@ export interface MaskedUrl {
 
 /** Takes the password out of a URL; one that is a variable already stays as it is. */
 export function maskUrl(text: string, variable: string): MaskedUrl | undefined {
-  const parts = /^([a-z][a-z0-9+.-]*:\/\/)(?:((?:\$\{[^}]*\}|[^/?#$])*)@)?(.*)$/is.exec(text);
+  const parts = urlParts(text);
   if (!parts) return undefined;
-  const [, scheme = '', user, rest = ''] = parts;
-  const colon = user?.indexOf(':') ?? -1;
-  if (user === undefined || colon < 0) return { url: text };
+  const { scheme, host, rest } = parts;
+  const user = parts.user.replace(/@$/, '');
+  const colon = user.indexOf(':');
+  if (colon < 0) return { url: text };
   const password = user.slice(colon + 1);
   if (password === '' || password.includes('${')) return { url: text };
-  return { url: `${scheme}${user.slice(0, colon)}:\${${variable}}@${rest}`, variable, password: decoded(password) };
+  return { url: `${scheme}${user.slice(0, colon)}:\${${variable}}@${host}${rest}`, variable, password: decoded(password) };
 }
 
 function decoded(text: string): string {

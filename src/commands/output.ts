@@ -15,7 +15,7 @@ export interface Output {
   /** Replaces the line that stands at the bottom of a live terminal; '' takes it away. */
   statusLine(text: string): void;
 }
-export type Style = 'red' | 'yellow' | 'green' | 'dim' | 'bold' | 'cyan';
+type Style = 'red' | 'yellow' | 'green' | 'dim' | 'bold' | 'cyan';
 
 export interface Streams {
   readonly stdout: NodeJS.WriteStream;
@@ -24,7 +24,7 @@ export interface Streams {
 }
 
 export function makeOutput({ stdout, stderr, stdin }: Streams, environment: Readonly<Record<string, string | undefined>>): Output {
-  const live = stdout.isTTY === true && environment['TERM'] !== 'dumb';
+  const live = stdout.isTTY && environment['TERM'] !== 'dumb';
   const colour = live && (environment['NO_COLOR'] ?? '') === '';
   let status = '';
   // The status line is taken away before anything else is written and put back behind it.
@@ -41,7 +41,7 @@ export function makeOutput({ stdout, stderr, stdin }: Streams, environment: Read
       return stdout.columns ?? 80;
     },
     paint: (style, text) => (colour ? styleText(style, text, { validateStream: false }) : text),
-    confirm: (question) => (stdin.isTTY === true && live ? ask(question, stdin, stderr) : Promise.resolve(false)),
+    confirm: (question) => (stdin.isTTY && live ? ask(question, stdin, stderr) : Promise.resolve(false)),
     statusLine(text) {
       if (!live) return;
       status = text.slice(0, Math.max(0, (stdout.columns ?? 80) - 1));

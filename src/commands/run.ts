@@ -100,7 +100,7 @@ function announce(config: Config, role: { capture: boolean; services: readonly S
   const services = role.services.map(({ name, target, mappings }) => ({ name, kind: target.kind, tables: mappings.length }));
   if (!output.live) return logger.info({ source, log, capture: role.capture, services, tables: config.tables.map(tableName) }, 'starting');
   const lines = [
-    `${output.paint('bold', `pipeline ${config.pipeline}`)}`,
+    output.paint('bold', `pipeline ${config.pipeline}`),
     ...(role.capture ? [`  source   mysql ${source}, ${config.tables.length} tables`] : []),
     `  log      ${log}`,
     ...services.map(({ name, kind, tables }) => `  service  ${name} (${kind}), ${tables} tables`),

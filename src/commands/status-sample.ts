@@ -15,7 +15,7 @@ export interface Sample {
 }
 export type Trouble = Pick<ErrorFields, 'code' | 'message' | 'remedy'>;
 
-export interface LogSample {
+interface LogSample {
   readonly path: string;
   readonly error?: Trouble;
   /** A pid or member id; absent when nobody leads. */
@@ -37,7 +37,7 @@ export interface ServiceSample {
   readonly partitions: readonly PartitionSample[];
 }
 
-export interface PartitionSample {
+interface PartitionSample {
   readonly partition: PartitionId;
   /** The service's tables that travel in it. */
   readonly tables: readonly string[];
@@ -51,17 +51,18 @@ export interface PartitionSample {
 const patienceMs = 5000;
 
 export async function takeSample(config: Config, logger: Logger, now: () => number = Date.now): Promise<Sample> {
-  const { host, port } = config.source.settings;
-  const described = describeWithSource(config, logger);
+  const describing = describeWithSource(config, logger);
+  await using open = new AsyncDisposableStack();
+  const look = await lookAtLog(config, logger, open);
   const atMs = now();
-  const { sample: log, state, firstCommits } = await readLog(config, logger, atMs, described);
-  const services = await Promise.all(config.services.map((service) => readService(config, service, { logger, state, firstCommits, atMs })));
-  const { end, error } = await described;
+  const services = await Promise.all(config.services.map((service) => readService(config, service, { logger, look, atMs })));
+  const { host, port } = config.source.settings;
+  const { end, error, describe } = await describing;
   return {
     pipeline: config.pipeline,
     atMs,
     source: { server: `${host}:${port}`, ...(end === undefined ? {} : { end }), ...(error === undefined ? {} : { error }) },
-    log,
+    log: logSample(config.log.settings.path, look, describe, atMs),
     services,
   };
 }
@@ -74,7 +75,7 @@ interface Described {
 
 /** Only the source can read positions, also while its server is away; where even that fails they are shown as they are. */
 async function describeWithSource(config: Config, logger: Logger): Promise<Described> {
-  let describe = (position: string): string => position;
+  let describe = asItIs;
   try {
     return await inTime('the source', async () => {
       await using source = await openSource(config, logger);
@@ -86,42 +87,34 @@ async function describeWithSource(config: Config, logger: Logger): Promise<Descr
   }
 }
 
-type FirstCommit = (partition: PartitionId, offset: number) => Promise<number | undefined>;
+const asItIs = (position: string): string => position;
 
-async function readLog(
-  config: Config,
-  logger: Logger,
-  atMs: number,
-  described: Promise<Described>,
-): Promise<{ sample: LogSample; state?: LogState; firstCommits: FirstCommit }> {
-  const path = config.log.settings.path;
+/** What the log says, and the log itself while it is open. */
+type LogLook = { readonly log: Log; readonly state: LogState } | { readonly error: Trouble };
+
+async function lookAtLog(config: Config, logger: Logger, open: AsyncDisposableStack): Promise<LogLook> {
   try {
-    await using log = await openLog(config, config.streams, logger);
-    const state = await log.state();
-    const { describe } = await described;
-    const { start, complete, leader } = state;
-    const records = [...state.partitions.values()].reduce((sum, { endOffset }) => sum + endOffset, 0);
-    const sample = {
-      path,
-      records,
-      ...(leader === undefined ? {} : { leader }),
-      ...(start === undefined ? {} : { start: describe(start.position) }),
-      ...(complete === undefined
-        ? {}
-        : { complete: { position: describe(complete.position), ageSeconds: Math.max(0, atMs / 1000 - complete.throughUs / 1e6) } }),
-    };
-    return { sample, state, firstCommits: (partition, offset) => openAndRead(config, logger, partition, offset) };
+    const log = open.use(await openLog(config, config.streams, logger));
+    return { log, state: await log.state() };
   } catch (thrown) {
-    return { sample: { path, records: 0, error: troubleOf(thrown) }, firstCommits: () => Promise.resolve(undefined) };
+    return { error: troubleOf(thrown) };
   }
 }
 
-/** When the record at an offset was committed in the source. */
-async function openAndRead(config: Config, logger: Logger, partition: PartitionId, offset: number): Promise<number | undefined> {
-  await using log = await openLog(config, config.streams, logger);
-  return firstCommit(log, partition, offset);
+function logSample(path: string, look: LogLook, describe: (position: string) => string, atMs: number): LogSample {
+  if ('error' in look) return { path, records: 0, error: look.error };
+  const { start, complete, leader, partitions } = look.state;
+  const ageSeconds = Math.max(0, atMs / 1000 - (complete?.throughUs ?? 0) / 1e6);
+  return {
+    path,
+    records: [...partitions.values()].reduce((sum, { endOffset }) => sum + endOffset, 0),
+    ...(leader === undefined ? {} : { leader }),
+    ...(start === undefined ? {} : { start: describe(start.position) }),
+    ...(complete === undefined ? {} : { complete: { position: describe(complete.position), ageSeconds } }),
+  };
 }
 
+/** When the record at an offset was committed in the source. */
 async function firstCommit(log: Log, partition: PartitionId, offset: number): Promise<number | undefined> {
   const found = new AbortController();
   const signal = AbortSignal.any([found.signal, AbortSignal.timeout(patienceMs)]);
@@ -138,8 +131,7 @@ async function firstCommit(log: Log, partition: PartitionId, offset: number): Pr
 
 interface ServiceQuestion {
   readonly logger: Logger;
-  readonly state: LogState | undefined;
-  readonly firstCommits: FirstCommit;
+  readonly look: LogLook;
   readonly atMs: number;
 }
 
@@ -162,7 +154,7 @@ async function readService(config: Config, service: ServiceConfig, question: Ser
   return {
     ...head,
     applied: partitions.reduce((sum, { nextOffset }) => sum + nextOffset, 0),
-    ...(question.state === undefined
+    ...('error' in question.look
       ? {}
       : { lagSeconds: Math.max(0, ...lags), lagChanges: partitions.reduce((sum, { lagChanges }) => sum + lagChanges, 0) }),
     partitions,
@@ -174,17 +166,17 @@ async function partitionSample(
   service: ServiceConfig,
   partition: PartitionId,
   progress: Progress | undefined,
-  { state, firstCommits, atMs }: ServiceQuestion,
+  { look, atMs }: ServiceQuestion,
 ): Promise<PartitionSample> {
   const topic = partition.slice(0, partition.lastIndexOf('#'));
   const tables = service.mappings.map(({ source }) => tableName(source)).filter((name) => config.routing.get(name)?.topic === topic);
-  const range = state?.partitions.get(partition);
+  const range = 'error' in look ? undefined : look.state.partitions.get(partition);
   const nextOffset = progress?.nextOffset ?? range?.startOffset ?? 0;
   const endOffset = range?.endOffset ?? 0;
   const base = { partition, tables, nextOffset, endOffset };
-  if (!state) return { ...base, lagSeconds: 0, lagChanges: 0 };
-  const nextCommittedAtUs = nextOffset < endOffset ? await firstCommits(partition, nextOffset) : undefined;
-  const { seconds, changes } = lagOf({ partition, log: state, nextOffset, nextCommittedAtUs, nowMs: atMs });
+  if ('error' in look) return { ...base, lagSeconds: 0, lagChanges: 0 };
+  const nextCommittedAtUs = nextOffset < endOffset ? await firstCommit(look.log, partition, nextOffset) : undefined;
+  const { seconds, changes } = lagOf({ partition, log: look.state, nextOffset, nextCommittedAtUs, nowMs: atMs });
   return { ...base, lagSeconds: seconds, lagChanges: changes };
 }
 

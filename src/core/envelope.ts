@@ -65,7 +65,7 @@ export class EnvelopeWriter {
 
   #reserve(bytes: number): void {
     if (bytes > this.#scratch.length) this.#scratch = Buffer.allocUnsafe(bytes * 2);
-    else if (this.#scratch.length > 16 * 1024 * 1024 && bytes < 1024 * 1024) this.#scratch = Buffer.allocUnsafe(64 * 1024);
+    else if (this.#scratch.length > 16 * 1024 * 1024 && bytes < 1024 * 1024) this.#scratch = Buffer.allocUnsafe(1024 * 1024);
   }
 }
 

@@ -93,7 +93,12 @@ export class HeaderReader {
   read(cursor: Cursor, end: number): ReadHeaders {
     const start = cursor.at;
     const constantAt = start + ourHeadBytes;
-    if (this.#last !== undefined && end - constantAt === this.#to - this.#from && this.#startsLikeOurs(start) && this.#equal(start, constantAt, end)) {
+    if (
+      this.#last !== undefined &&
+      end - constantAt === this.#to - this.#from &&
+      this.#startsLikeOurs(start) &&
+      this.#equal(start, constantAt, end)
+    ) {
       cursor.at = end;
       return { ...this.#last, version: this.#buffer.toString('latin1', constantAt - versionWidth, constantAt) };
     }

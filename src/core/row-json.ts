@@ -51,10 +51,17 @@ function cellReader(column: ColumnSchema): CellReader {
     case 'bit':
     case 'geometry':
     case 'vector':
-      return (cell) => (typeof cell === 'string' ? Buffer.from(cell, 'base64') : undefined);
+      return (cell) => (typeof cell === 'string' ? bytesOf(cell) : undefined);
     default:
       return (cell) => (typeof cell === 'string' ? cell : undefined);
   }
+}
+
+/** Node reads base64 leniently, skipping what it does not know: text that gives fewer bytes than it must is refused. */
+function bytesOf(text: string): Uint8Array | undefined {
+  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
+  const bytes = Buffer.from(text, 'base64');
+  return text.length % 4 === 0 && bytes.length === (text.length / 4) * 3 - padding ? bytes : undefined;
 }
 
 /** One cell as the log spells it. */

@@ -61,10 +61,15 @@ async function versionBeforeOffset(
 ): Promise<Version | undefined> {
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
-  for await (const delivery of log.readFrom(new Map([[partition, nextOffset - 1]]), either)) {
-    const before = delivery.records.filter(({ offset }) => offset < nextOffset).at(-1);
-    stop.abort();
-    return before?.version;
+  try {
+    for await (const delivery of log.readFrom(new Map([[partition, nextOffset - 1]]), either)) {
+      const before = delivery.records.filter(({ offset }) => offset < nextOffset).at(-1);
+      stop.abort();
+      return before?.version;
+    }
+  } catch (error) {
+    // It is applied, so retention may have deleted it since we looked: then there is nothing to compare.
+    if (!(error instanceof CrossfadeError) || error.code !== 'LOG_LOST_HISTORY') throw error;
   }
   return undefined;
 }

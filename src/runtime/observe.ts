@@ -72,17 +72,6 @@ export function makeLogger(options: {
   );
 }
 
-/** The same logger with more fields in every line; a part of the pipeline gets one of its own. */
-export function childLogger(logger: Logger, bindings: Readonly<Record<string, string>>): Logger {
-  const add = (fields: object) => ({ ...bindings, ...fields });
-  return {
-    debug: (fields, message) => logger.debug(add(fields), message),
-    info: (fields, message) => logger.info(add(fields), message),
-    warn: (fields, message) => logger.warn(add(fields), message),
-    error: (fields, message) => logger.error(add(fields), message),
-  };
-}
-
 /** `11:02:33 info  capture started  part=capture position=…`; an error's remedy gets a line of its own. The reader knows the pipeline. */
 export function readableLine(json: string): string {
   const { time, level, message, err, pipeline: _, ...fields } = JSON.parse(json) as Record<string, unknown>;
@@ -114,7 +103,7 @@ export interface ServiceTotals {
   readonly lagSeconds: Record<PartitionId, number>;
   readonly lagChanges: Record<PartitionId, number>;
 }
-export interface PartState {
+interface PartState {
   readonly state: LoopState;
   /** Why it waits or failed. */
   readonly code?: string;

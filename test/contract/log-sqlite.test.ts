@@ -8,7 +8,8 @@ import { nextTerm, SqliteWriter } from '../../connectors/sqlite/writer.ts';
 import { codec } from '../../src/codec.ts';
 import type { CrossfadeError } from '../../src/core/errors.ts';
 import { collect, numberOf, range, rows } from './log-rows.ts';
-import { logContract, peopleStream } from './log.contract.ts';
+import { peopleStream } from './log-harness.ts';
+import { logContract } from './log.contract.ts';
 import { quiet, SqliteHarness } from './sqlite-harness.ts';
 
 logContract('embedded log', async (streams) => new SqliteHarness(streams));
@@ -40,12 +41,18 @@ async function written(harness: SqliteHarness): Promise<void> {
 
 describe('damage is named and never read over', () => {
   const damages: Record<string, { sql: string; offset: number }> = {
-    'a flipped bit': { sql: "UPDATE batches SET data = CAST(substr(data, 1, 200) || x'01' || substr(data, 202) AS BLOB) WHERE base_offset = 10", offset: 10 },
+    'a flipped bit': {
+      sql: "UPDATE batches SET data = CAST(substr(data, 1, 200) || x'01' || substr(data, 202) AS BLOB) WHERE base_offset = 10",
+      offset: 10,
+    },
     'a cut batch': { sql: 'UPDATE batches SET data = substr(data, 1, length(data) - 5) WHERE base_offset = 10', offset: 10 },
     'an empty batch': { sql: "UPDATE batches SET data = x'' WHERE base_offset = 10", offset: 10 },
     'a missing batch': { sql: 'DELETE FROM batches WHERE base_offset = 10', offset: 10 },
     'a missing last batch': { sql: 'DELETE FROM batches WHERE base_offset = 20', offset: 20 },
-    'a batch in the place of another': { sql: 'UPDATE batches SET data = (SELECT data FROM batches WHERE base_offset = 0) WHERE base_offset = 10', offset: 10 },
+    'a batch in the place of another': {
+      sql: 'UPDATE batches SET data = (SELECT data FROM batches WHERE base_offset = 0) WHERE base_offset = 10',
+      offset: 10,
+    },
   };
   for (const [what, { sql, offset }] of Object.entries(damages)) {
     test(`G1: ${what}`, async () => {
@@ -113,7 +120,9 @@ describe('only our own file is opened', () => {
     const log = await openSqliteLog(settings, { pipeline: 'shop', streams: [], codec, logger: quiet });
     const error = await failure(log.state());
     expect([error.code, error.fault]).toEqual(['LOG_UNREACHABLE', 'retry']);
-    expect(await log.check()).toEqual([expect.objectContaining({ level: 'error', code: 'LOG_UNREACHABLE', fix: 'mkdir -p /nonexistent-crossfade' })]);
+    expect(await log.check()).toEqual([
+      expect.objectContaining({ level: 'error', code: 'LOG_UNREACHABLE', fix: 'mkdir -p /nonexistent-crossfade' }),
+    ]);
   });
 
   test('check makes nothing, and finds a changed number of partitions', async () => {
@@ -144,8 +153,7 @@ test('G1: a file that is deleted while in use stops the leader at its next compl
 
 test('G1: a full disk refuses the append and all behind it, and what was acknowledged stays', async () => {
   const harness = harnessOf();
-  const store = await openStore({ path: harness.path, synchronous: 'full', busyMs: 1000 }, 'shop');
-  onTestFinished(() => store[Symbol.dispose]());
+  const store = await opened(harness);
   const partitions = ensureStreams(store, [peopleStream]);
   const parts = { store, partitions, codec, committed: () => {}, maintain: () => {}, close: () => {} };
   const writer = new SqliteWriter(parts, nextTerm(store));
@@ -161,14 +169,17 @@ test('G1: a full disk refuses the append and all behind it, and what was acknowl
   expect((await collect(await harness.open(), new Map([[people, 0]]), 12)).map(numberOf)).toEqual(range(0, 12));
 });
 
-describe('retention', () => {
-  const opened = async (harness: SqliteHarness) => {
-    const store = await openStore({ path: harness.path, synchronous: 'full', busyMs: 1000 }, 'shop');
-    onTestFinished(() => store[Symbol.dispose]());
-    return store;
-  };
-  const startOf = async (harness: SqliteHarness) => (await (await harness.open()).state()).partitions.get(people)?.startOffset;
+async function opened(harness: SqliteHarness) {
+  const store = await openStore({ path: harness.path, synchronous: 'full', busyMs: 1000 }, 'shop');
+  onTestFinished(() => store[Symbol.dispose]());
+  return store;
+}
 
+async function startOf(harness: SqliteHarness): Promise<number | undefined> {
+  return (await (await harness.open()).state()).partitions.get(people)?.startOffset;
+}
+
+describe('retention', () => {
   test('by age it deletes what every group has applied, in whole batches, and nothing more', async () => {
     const harness = harnessOf();
     await written(harness);

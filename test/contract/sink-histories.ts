@@ -17,7 +17,7 @@ export const people: TableSchema = {
   ],
 };
 
-export const members: TableSchema = {
+const members: TableSchema = {
   id: 'members-1',
   table: { database: 'shop', table: 'members' },
   key: ['person', 'club'],

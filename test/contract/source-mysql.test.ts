@@ -20,19 +20,30 @@ const name = (text: string) => `\`${text}\``;
 
 async function perform(connection: Connection, statement: Statement): Promise<void> {
   const table = `${name(statement.table.database)}.${name(statement.table.table)}`;
-  const where = (key: Readonly<Record<string, unknown>>) => Object.keys(key).map((column) => `${name(column)} = ?`).join(' AND ');
+  const where = (key: Readonly<Record<string, unknown>>) =>
+    Object.keys(key)
+      .map((column) => `${name(column)} = ?`)
+      .join(' AND ');
   if (statement.op === 'insert') {
     const columns = Object.keys(statement.row);
-    await connection.query(`INSERT INTO ${table} (${columns.map(name).join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`, Object.values(statement.row));
+    await connection.query(
+      `INSERT INTO ${table} (${columns.map(name).join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`,
+      Object.values(statement.row),
+    );
   } else if (statement.op === 'update') {
     const set = Object.keys(statement.set).map((column) => `${name(column)} = ?`);
-    await connection.query(`UPDATE ${table} SET ${set.join(', ')} WHERE ${where(statement.key)}`, [...Object.values(statement.set), ...Object.values(statement.key)]);
+    await connection.query(`UPDATE ${table} SET ${set.join(', ')} WHERE ${where(statement.key)}`, [
+      ...Object.values(statement.set),
+      ...Object.values(statement.key),
+    ]);
   } else await connection.query(`DELETE FROM ${table} WHERE ${where(statement.key)}`, Object.values(statement.key));
 }
 
 /** Ends every other client's connection, whatever it is doing: a source may still be on its way to its dump. */
 async function cutConnections(connection: Connection): Promise<void> {
-  const [threads] = await connection.query("SELECT ID AS id FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND COMMAND <> 'Daemon'");
+  const [threads] = await connection.query(
+    "SELECT ID AS id FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND COMMAND <> 'Daemon'",
+  );
   for (const { id } of threads as { id: number }[]) {
     // One that ended by itself in between is no less cut.
     await connection.query(`KILL ${id}`).catch(() => undefined);
@@ -56,7 +67,12 @@ sourceContract('mysql', async (): Promise<SourceHarness> => {
     database,
     open: async (tables, options) => {
       const partBytes = options?.batchBytes;
-      const source = new MysqlSource(settings, { tables, keys: new Map(), logger: silentLogger, ...(partBytes === undefined ? {} : { partBytes }) });
+      const source = new MysqlSource(settings, {
+        tables,
+        keys: new Map(),
+        logger: silentLogger,
+        ...(partBytes === undefined ? {} : { partBytes }),
+      });
       sources.push(source);
       return source;
     },

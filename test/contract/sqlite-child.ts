@@ -61,12 +61,13 @@ async function lead(): Promise<void> {
   }
 }
 
+async function claim(partitions: readonly string[]): Promise<Map<string, number>> {
+  say(`claims ${partitions.length}`);
+  return new Map(partitions.map((id) => [id, 0]));
+}
+
 async function read(): Promise<void> {
   const log = await open();
-  const claim = async (partitions: readonly string[]) => {
-    say(`claims ${partitions.length}`);
-    return new Map(partitions.map((id) => [id, 0]));
-  };
   for await (const { records } of log.read('g', claim, never)) say(`delivered ${records.length}`);
 }
 

@@ -7,7 +7,7 @@ import type { SqliteLogOptions } from '../../connectors/sqlite/settings.ts';
 import { codec } from '../../src/codec.ts';
 import type { Log, Logger, PartitionId, StreamSpec } from '../../src/core/ports.ts';
 import type { RecordBatchBuilder } from '../../src/core/record-batch.ts';
-import type { LogHarness, OpenOptions } from './log.contract.ts';
+import type { LogHarness, OpenOptions } from './log-harness.ts';
 
 export const quiet: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 

@@ -46,7 +46,7 @@ const cli = (...args: string[]) => runCli(args, { cwd: folder, env });
 
 test('init writes a file without the password, prints what is missing in the target, and does not overwrite', async () => {
   const first = await runCli(['init', `${sourceUrl}/${mysql.name}`, postgres.url], { cwd: folder });
-  expect(first, first.stderr).toMatchObject({ code: 0, stderr: '' });
+  expect(first).toMatchObject({ code: 0, stderr: '' });
   const file = readFileSync(join(folder, 'crossfade.yaml'), 'utf8');
   expect(file).toContain(`mysql: mysql://${user}:\${MYSQL_PASSWORD}@`);
   expect(file).toContain(`${mysql.name}.orders:\n`);
@@ -64,7 +64,7 @@ test('init writes a file without the password, prints what is missing in the tar
 test('init for Redis makes key templates of the primary keys', async () => {
   await using redis = await freshRedisPrefix();
   const done = await runCli(['init', `${sourceUrl}/${mysql.name}`, redis.url, '--output', 'redis.yaml', '--json'], { cwd: folder });
-  expect(done, done.stderr).toMatchObject({ code: 0 });
+  expect(done).toMatchObject({ code: 0, stderr: '' });
   expect(JSON.parse(done.stdout)).toMatchObject({
     file: 'redis.yaml',
     tables: [`${mysql.name}.orders`, `${mysql.name}.stock`],
@@ -84,7 +84,7 @@ test('check finds the missing tables with their statements, and is content once 
   const statements = await cli('check', '--statements');
   await postgres.client.query(statements.stdout);
   const after = await cli('check');
-  expect(after, after.stdout + after.stderr).toMatchObject({ code: 0 });
+  expect(after).toMatchObject({ code: 0, stderr: '' });
   expect(after.stdout).toContain('ready: 2 tables, 1 service');
 });
 
@@ -112,8 +112,8 @@ test('run carries changes, status tells, SIGTERM drains with 0, and rebuild repl
     ]);
     running.child.kill('SIGTERM');
     const ended = await running.finished;
-    expect(ended, ended.stderr).toMatchObject({ code: 0, stderr: '' });
-    for (const line of ended.stdout.trim().split('\n')) expect(() => JSON.parse(line), line).not.toThrow();
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    for (const line of ended.stdout.trim().split('\n')) expect(JSON.parse(line)).toHaveProperty('message');
     expect(ended.stdout).not.toContain(password);
   } finally {
     running.child.kill('SIGKILL');

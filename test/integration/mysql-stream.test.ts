@@ -39,18 +39,6 @@ test('savepoints: what was rolled back to them does not come', async () => {
   expect(changes.map((change) => change.key)).toEqual([{ id: 1 }, { id: 3 }, { id: 5 }]);
 });
 
-test('tables whose engine does not roll back keep their rows, in binlog order', async () => {
-  await run('CREATE TABLE m (id INT PRIMARY KEY) ENGINE = MyISAM');
-  const source = open('t', 'm');
-  const start = await source.start();
-  await run('BEGIN', "INSERT INTO t VALUES (1, 'lost')", 'INSERT INTO m VALUES (1)', 'ROLLBACK', "INSERT INTO t VALUES (2, 'kept')");
-  const { changes } = await readChanges(source, start, 2);
-  expect(changes.map(({ table, key }) => [table, key])).toEqual([
-    ['m', { id: 1 }],
-    ['t', { id: 2 }],
-  ]);
-});
-
 test('an XA transaction of one phase is an ordinary one, of two phases with our rows stops', async () => {
   const source = open('t');
   const start = await source.start();

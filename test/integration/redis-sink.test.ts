@@ -209,6 +209,31 @@ describe('rows', () => {
     expect((await sink.progress()).size).toBe(0);
   });
 
+  test('G4: a large batch whose first part fails moves no progress, whatever became of the parts behind it', async () => {
+    await redis.client.set(`${prefix}7`, 'mine');
+    const rows = Array.from({ length: 2000 }, (_, id) => row(id, 'x'));
+    await expect(sink.write(batchOf(p, stock, 0, rows.map(insert)))).rejects.toEqual(expect.objectContaining({ code: 'TARGET_FAILED' }));
+    expect((await sink.progress()).size).toBe(0);
+    await redis.client.del(`${prefix}7`);
+    await sink.write(batchOf(p, stock, 0, rows.map(insert)));
+    expect(Object.keys(await hashes(redis.client, prefix)).length).toBe(2000);
+  });
+
+  test('after a reset the replay writes each row as the mapping now wants it, though its version is the same', async () => {
+    await sink.write(batchOf(p, stock, 0, [insert(row(1, 'a', 'note')), remove(row(2, 'b'))]));
+    await sink.reset([p]);
+    const narrow = tableOf({ id: 'integer', note: 'string' });
+    await sink.claim([p]);
+    await sink.write(batchOf(p, narrow, 0, [insert({ id: 1, note: 'note' }), remove({ id: 2, note: null })]));
+    expect(await hashes(redis.client, prefix)).toEqual({ [`${prefix}1`]: { id: '1', note: 'note' } });
+  });
+
+  test('a reset fences a worker that has claimed and not yet written', async () => {
+    const admin = await open();
+    await admin.reset([p]);
+    await expect(sink.write(batchOf(p, stock, 0, [insert(row(1, 'a'))]))).rejects.toEqual(fenced);
+  });
+
   test('scripts that the server forgot are sent again', async () => {
     await sink.write(batchOf(p, stock, 0, [insert(row(1, 'a'))]));
     await redis.client.script('FLUSH');

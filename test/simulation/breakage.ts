@@ -179,4 +179,3 @@ export const brokenBuilds: Readonly<Record<string, Breakage>> = {
   'commits the parts of a transaction one by one': showsHalfTransactions,
   'reads on behind what a claim rolled back': readsOnAfterAClaim,
 };
-

@@ -51,7 +51,7 @@ class History {
     this.#trouble();
     await clock.runUntil(() => this.#quiet || world.violations.length > 0, 3_600_000);
     await this.#drain();
-    if (world.violations.length === 0) checkLog(world.oracle, world.cluster, world.violate);
+    if (world.violations.length === 0) checkLog(world.oracle, world.cluster, world.deleted, world.violate);
     const processes = this.#slots.flatMap((slot) => slot.past);
     for (const process of processes) process.kill();
     for (const end of world.atEnd) end();
@@ -102,7 +102,8 @@ class History {
 
   /** What happens to whole processes: kill, freeze with takeover, orderly stop, cut connections. */
   #trouble(): void {
-    const { clock, random, server } = this.#world;
+    const world = this.#world;
+    const { clock, random, server } = world;
     const draws = random.fork();
     const every = draws.pick([500, 3000, 15_000]);
     const act = () => {
@@ -114,6 +115,7 @@ class History {
       else if (what < 0.55) this.#freeze(slot, draws.between(100, 60_000), draws.between(500, 20_000));
       else if (what < 0.7) slot.stop();
       else if (what < 0.8) server.disconnect();
+      else if (what < 0.9) world.deleteApplied();
       clock.at(draws.between(1, every), act);
     };
     clock.at(draws.between(1, every), act);
@@ -153,7 +155,9 @@ class History {
   /** Who stands where, for the message. */
   #standing(): string {
     const { cluster, watches } = this.#world;
-    const slots = this.#slots.map(({ current }) => `${current.name} ${current.alive ? (current.frozen ? 'frozen' : current.last) : 'dead'}`);
+    const slots = this.#slots.map(
+      ({ current }) => `${current.name} ${current.alive ? (current.frozen ? 'frozen' : current.last) : 'dead'}`,
+    );
     const behind = [...watches].filter(([, watch]) => !watch.caughtUp()).map(([name]) => name);
     return `leader ${cluster.leader?.term ?? 'none'}; ${slots.join(', ')}; behind: ${behind.join(' ')}`;
   }
@@ -173,7 +177,9 @@ class History {
     }
     const done = () => {
       for (const slot of this.#slots) if (!slot.current.alive) slot.replace();
-      return world.violations.length > 0 || (world.oracle.start !== undefined && [...world.watches.values()].every((watch) => watch.caughtUp()));
+      return (
+        world.violations.length > 0 || (world.oracle.start !== undefined && [...world.watches.values()].every((watch) => watch.caughtUp()))
+      );
     };
     if (!(await clock.runUntil(done, drainDeadlineMs))) world.violate(`it did not drain: ${this.#standing()}`);
     if (world.violations.length > 0) return;

@@ -1,5 +1,5 @@
 /** What is checked on the way and at the end of a history. Each answers nothing; what is wrong is told to `violate`. */
-import type { MemoryLogCluster } from '../../connectors/memory/log-cluster.ts';
+import type { MemoryLogCluster, StoredBatch } from '../../connectors/memory/log-cluster.ts';
 import type { MemoryStore } from '../../connectors/memory/sink.ts';
 import { codec } from '../../src/codec.ts';
 import { canonicalValue } from '../../src/core/canonical.ts';
@@ -72,7 +72,9 @@ export class TargetWatch {
           if (row) count += 1;
           const there = held.get(key);
           if (there === row || (there && row && rowText(there) === rowText(row))) continue;
-          this.#violate(`${this.#service.name} ${target}: key ${key} ${there ? (row ? 'is another row' : 'should be gone') : 'is missing'}`);
+          this.#violate(
+            `${this.#service.name} ${target}: key ${key} ${there ? (row ? 'is another row' : 'should be gone') : 'is missing'}`,
+          );
         }
       }
       if (count !== held.size) this.#violate(`${this.#service.name} ${target}: ${held.size} rows, expected ${count}`);
@@ -100,15 +102,20 @@ export function checkComplete(executed: number, oracle: Oracle, cluster: MemoryL
     const last = records.findLast((record) => record.transaction < executed);
     if (!last) continue;
     const held = cluster.partition(partition).last?.version ?? '';
-    if (held < last.version) violate(`complete record through transaction ${executed}: ${partition} ends at ${held || 'nothing'}, not ${last.version}`);
+    if (held < last.version)
+      violate(`complete record through transaction ${executed}: ${partition} ends at ${held || 'nothing'}, not ${last.version}`);
   }
 }
 
+/** What retention took out of each partition, oldest first. */
+export type Deleted = ReadonlyMap<PartitionId, readonly StoredBatch[]>;
+
 /** Every expected record exactly once, in order, and nothing else; `open` on all records of a cut transaction but its last. */
-export function checkLog(oracle: Oracle, cluster: MemoryLogCluster, violate: Violate): void {
+export function checkLog(oracle: Oracle, cluster: MemoryLogCluster, deleted: Deleted, violate: Violate): void {
   const expected = oracle.records();
   for (const [partition, { batches }] of cluster.partitions) {
-    const held = batches.flatMap((batch) => decodeRecordBatch(batch.data, codec, partition, batch.rawBytes));
+    const all = [...(deleted.get(partition) ?? []), ...batches];
+    const held = all.flatMap((batch) => decodeRecordBatch(batch.data, codec, partition, batch.rawBytes));
     const wanted = expected.get(partition) ?? [];
     const length = Math.max(held.length, wanted.length);
     for (let index = 0; index < length; index += 1) {
@@ -125,7 +132,11 @@ export function checkLog(oracle: Oracle, cluster: MemoryLogCluster, violate: Vio
   }
 }
 
-function recordProblem(held: LogRecord | undefined, wanted: ExpectedRecord | undefined, next: ExpectedRecord | undefined): string | undefined {
+function recordProblem(
+  held: LogRecord | undefined,
+  wanted: ExpectedRecord | undefined,
+  next: ExpectedRecord | undefined,
+): string | undefined {
   if (!held || !wanted) return held ? 'one too many' : 'missing';
   if (held.version !== wanted.version) return `version ${held.version}, expected ${wanted.version}`;
   if (Buffer.from(held.key ?? []).toString() !== wanted.keyJson) return 'another key';

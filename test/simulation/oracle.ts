@@ -59,7 +59,15 @@ export class Oracle {
     const add = (half: Half, of: Row, row: Row | undefined) => {
       const keyJson = rowJson(schema.key, of);
       const partition = partitionId(stream.topic, partitionOf(Buffer.from(keyJson), stream.partitions));
-      const record = { version: version(half), transaction: this.#seen, table, keyJson, key: keyText(schema.key, of), tombstone: half === 1, row };
+      const record = {
+        version: version(half),
+        transaction: this.#seen,
+        table,
+        keyJson,
+        key: keyText(schema.key, of),
+        tombstone: half === 1,
+        row,
+      };
       const records = this.#records.get(partition);
       if (records) records.push(record);
       else this.#records.set(partition, [record]);

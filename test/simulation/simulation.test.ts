@@ -14,9 +14,10 @@ let total = 0;
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
 
-function fail({ seed, violations, trace }: HistoryResult): never {
+function verdict({ seed, violations, trace }: HistoryResult): string {
+  if (violations.length === 0) return 'every promise was kept';
   const again = `SEED=${seed} node node_modules/vitest/vitest.mjs run --project simulation simulation.test.ts`;
-  throw new Error(`history ${seed} broke a promise; again: ${again}\n${violations.slice(0, 5).join('\n')}\n--- last events\n${trace.slice(-40).join('\n')}`);
+  return `history ${seed} broke a promise; again: ${again}\n${violations.slice(0, 5).join('\n')}\n--- last events\n${trace.slice(-40).join('\n')}`;
 }
 
 const firsts = seed === undefined ? Array.from({ length: Math.ceil(histories / chunk) }, (_, index) => from + index * chunk) : [];
@@ -26,15 +27,17 @@ test.each(firsts)('G1 G2 G3 G5 G10: histories from seed %i: nothing is lost, dou
   const last = Math.min(first + chunk, from + histories);
   for (let current = first; current < last; current += 1) {
     const result = await runHistory(current);
-    if (result.violations.length > 0) fail(result);
+    expect(verdict(result)).toBe('every promise was kept');
     for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += result[name];
   }
   total += last - first;
   const perSecond = Math.round((total / (performance.now() - startedMs)) * 1000);
   const { records, commits, faults, kills, zombies } = sum;
-  say(`simulation: ${total}/${histories} histories, ${perSecond}/s; here ${records} records, ${commits} commits, ${faults} faults, ${kills} kills, ${zombies} zombies`);
+  say(
+    `simulation: ${total}/${histories} histories, ${perSecond}/s; here ${records} records, ${commits} commits, ${faults} faults, ${kills} kills, ${zombies} zombies`,
+  );
   // A simulation in which nothing goes wrong proves nothing.
-  if (last - first === chunk) expect(Math.min(faults, kills, zombies)).toBeGreaterThan(0);
+  expect(last - first < chunk || Math.min(faults, kills, zombies) > 0).toBe(true);
 });
 
 test('a history is the same every time', async () => {
@@ -44,5 +47,5 @@ test('a history is the same every time', async () => {
 test.runIf(seed !== undefined)('the history of SEED', async () => {
   const result = await runHistory(Number(seed));
   say(result.trace.join('\n'));
-  if (result.violations.length > 0) fail(result);
+  expect(verdict(result)).toBe('every promise was kept');
 });

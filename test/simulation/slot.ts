@@ -33,7 +33,14 @@ export class Slot {
     const stop = (this.#stop = new AbortController());
     const jitter = world.random.fork();
     const { sleep } = process;
-    const options = { name: process.name, signal: stop.signal, logger: quiet(world, process), sleep, random: jitter.next, now: world.clock.now };
+    const options = {
+      name: process.name,
+      signal: stop.signal,
+      logger: quiet(world, process),
+      sleep,
+      random: () => jitter.next(),
+      now: world.clock.now,
+    };
     this.past.push(process);
     // Node keeps combined signals alive until they abort: without this the dead of all histories would pile up.
     world.atEnd.push(() => stop.abort(new Error('the history is over')));
@@ -61,8 +68,9 @@ export class Slot {
   }
 }
 
+const none = () => {};
+
 function quiet(world: World, process: SimulatedProcess) {
-  const none = () => {};
   const warn = (fields: object) => {
     const { err } = fields as { err?: unknown };
     world.note(`${process.name} ${err === undefined ? '' : asCrossfadeError(err).code} ${err instanceof Error ? err.message : ''}`);

@@ -1,5 +1,5 @@
 /** One simulated installation: a server, a log, targets, and the processes that run the real capture and apply loops. */
-import { MemoryLogCluster } from '../../connectors/memory/log-cluster.ts';
+import { MemoryLogCluster, type StoredBatch } from '../../connectors/memory/log-cluster.ts';
 import { type MemoryLog, openMemoryLog } from '../../connectors/memory/log.ts';
 import { MemoryServer } from '../../connectors/memory/server.ts';
 import { type MemoryStore, openMemorySink } from '../../connectors/memory/sink.ts';
@@ -35,6 +35,7 @@ export class World {
   readonly trace: string[] = [];
   /** The log that each process has open, for its expulsion. */
   readonly #logs = new Map<SimulatedProcess, Set<MemoryLog>>();
+  readonly deleted = new Map<PartitionId, readonly StoredBatch[]>();
   /** Service and partition → the sink that claimed it last. */
   readonly #owners = new Map<string, Sink>();
   readonly atEnd: (() => void)[] = [];
@@ -66,6 +67,17 @@ export class World {
   };
   note(what: string): void {
     this.trace.push(`${((this.clock.now() - Date.UTC(2026, 0, 1)) / 1000).toFixed(3)} ${what}`);
+  }
+
+  /** Retention at its worst: everything goes that all services say they have applied. */
+  deleteApplied(): void {
+    for (const [id, { batches }] of this.cluster.partitions) {
+      const below = Math.min(...this.plan.services.map(({ name }) => this.cluster.groups.get(name)?.get(id) ?? 0));
+      const gone = batches.filter((batch) => batch.nextOffset <= below);
+      if (gone.length === 0) continue;
+      this.deleted.set(id, [...(this.deleted.get(id) ?? []), ...gone]);
+      this.cluster.truncateBelow(id, below);
+    }
   }
 
   /** The log has not heard of this process for too long: its leadership and its partitions go to others. */

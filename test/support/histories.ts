@@ -43,7 +43,9 @@ export function planHistory(random: Random): Plan {
   const routing = new Map<string, StreamSpec>();
   for (const { id } of tables) {
     const shared = streams.length > 0 && random.chance(0.4);
-    const stream = shared ? random.pick(streams) : { topic: `sim.${streams.length}`, partitions: random.chance(0.5) ? 1 : random.between(2, 4) };
+    const stream = shared
+      ? random.pick(streams)
+      : { topic: `sim.${streams.length}`, partitions: random.chance(0.5) ? 1 : random.between(2, 4) };
     if (!shared) streams.push(stream);
     routing.set(tableName(id), stream);
   }

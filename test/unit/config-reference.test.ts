@@ -14,6 +14,7 @@ test('the JSON Schema describes what a person writes, defaults and later release
   expect(Object.keys(schema.properties ?? {})).toEqual(['pipeline', 'source', 'log', 'services', 'streams']);
 });
 
-test('every top-level setting and every setting of ours says what it is for', () => {
-  for (const [name, { description }] of Object.entries(jsonSchema().properties ?? {})) expect(description, name).toBeTruthy();
+test('every top-level setting says what it is for', () => {
+  const silent = Object.entries(jsonSchema().properties ?? {}).filter(([, { description }]) => !description);
+  expect(silent.map(([name]) => name)).toEqual([]);
 });

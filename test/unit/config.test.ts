@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import fc from 'fast-check';
+import { assert, property, string } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Config, parseConfig, problemText } from '../../src/config.ts';
 
@@ -94,9 +94,9 @@ describe('the file that a person writes', () => {
 
 describe('variables', () => {
   test('any password survives the way through a URL', () => {
-    fc.assert(
-      fc.property(
-        fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }).filter((text) => text.isWellFormed()),
+    assert(
+      property(
+        string({ unit: 'binary', minLength: 1, maxLength: 20 }).filter((text) => text.isWellFormed()),
         (password) => {
           const config = good(shop, { MYSQL_PASSWORD: password, ORDERS_PASSWORD: password });
           expect(config.source.settings.password).toBe(password);
@@ -199,6 +199,11 @@ describe('problems', () => {
       'two tables to one place',
       `${head}services: { a: { postgres: "postgres://u@h/d", tables: { a.b: , c.b: } } }`,
       'goes to public.b, where a.b goes already; give one of them another "to"',
+    ],
+    [
+      'a lone % in a URL',
+      'pipeline: shop\nsource: { mysql: "mysql://u:50%@h" }\nstreams: { s: { tables: [a.b] } }',
+      'shop.yaml:2:18 source.mysql: a % in the URL',
     ],
     ['a variable in braces', `${head}log: { embedded: { path: \${X} } }`, 'inside { } and [ ] quote what holds a variable'],
   ];

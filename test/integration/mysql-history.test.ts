@@ -1,0 +1,218 @@
+/** What needs a server of its own: purges, lost history, failover, restarts, GTIDs off. */
+import type { Connection } from 'mysql2/promise';
+import { createConnection } from 'mysql2/promise';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Stack } from '../../stack/stack.ts';
+import { mysqlSettings, mysqlSource, readChanges, readFailure, until } from '../support/mysql-server.ts';
+import { privateStack } from '../support/servers.ts';
+
+const t = { database: 'shop', table: 't' };
+const keysOf = (changes: readonly { readonly key: unknown }[]) => changes.map((change) => (change.key as { id: number }).id);
+
+async function connect(stack: Stack<'mysql'>): Promise<Connection> {
+  const sql = await createConnection({ uri: stack.urls.mysql, multipleStatements: true });
+  // Servers are killed here; the next statement of a dead connection fails by itself.
+  sql.on('error', () => undefined);
+  return sql;
+}
+
+async function createTables(sql: Connection): Promise<void> {
+  await sql.query('CREATE DATABASE shop; USE shop; CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(40)); CREATE TABLE other (id INT PRIMARY KEY)');
+}
+
+describe('with GTIDs', () => {
+  let stack: Stack<'mysql'>;
+  let replica: Stack<'mysql'>;
+  let sql: Connection;
+  let replicaSql: Connection;
+  const open = () => mysqlSource(mysqlSettings(stack.urls.mysql), [t]);
+  const openReplica = () => mysqlSource(mysqlSettings(replica.urls.mysql), [t]);
+
+  beforeAll(async () => {
+    [stack, replica] = await Promise.all([privateStack({ servers: ['mysql'] }), privateStack({ servers: ['mysql'], extraArgs: { mysql: ['--server-id=2'] } })]);
+    [sql, replicaSql] = await Promise.all([connect(stack), connect(replica)]);
+    await createTables(sql);
+    const { port } = new URL(stack.urls.mysql);
+    await replicaSql.query(
+      `CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = ${port}, SOURCE_USER = 'root', SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1, SOURCE_CONNECT_RETRY = 1; START REPLICA`,
+    );
+  }, 180_000);
+  afterAll(async () => {
+    sql.destroy();
+    replicaSql.destroy();
+    await Promise.all([stack[Symbol.asyncDispose](), replica[Symbol.asyncDispose]()]);
+  });
+  const onReplica = (id: number) =>
+    until(async () => {
+      const [rows] = await replicaSql.query(`SELECT COUNT(*) AS n FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'shop' AND TABLE_NAME = 't'`);
+      if (Number((rows as { n: number }[])[0]?.n) === 0) return false;
+      const [found] = await replicaSql.query('SELECT id FROM shop.t WHERE id = ?', [id]);
+      return (found as unknown[]).length > 0;
+    });
+
+  test('after a failover to a replica, reading goes on in the next epoch, right behind the last transaction', async () => {
+    const start = await open().start();
+    await sql.query("INSERT INTO t VALUES (1, 'a'); INSERT INTO t VALUES (2, 'b')");
+    const before = await readChanges(open(), start, 2);
+    await sql.query("INSERT INTO t VALUES (3, 'c')");
+    await onReplica(3);
+    const after = await readChanges(openReplica(), before.position, 1);
+    expect(keysOf(after.changes)).toEqual([3]);
+    expect(after.changes[0]?.version.slice(0, 8)).toBe('00000001');
+    expect((after.changes[0]?.version ?? '') > (before.changes[1]?.version ?? '')).toBe(true);
+    // The first batch already says that this is another epoch, so that it can be written down before any row.
+    const first = await readChanges(openReplica(), before.position, 0);
+    expect(JSON.parse(first.position)).toMatchObject({ epoch: 1 });
+  });
+
+  test('a replica that lags is waited for', async () => {
+    const start = await open().start();
+    await replicaSql.query('STOP REPLICA SQL_THREAD');
+    await sql.query("INSERT INTO t VALUES (10, 'a')");
+    const { position } = await readChanges(open(), start, 1);
+    const waiting = readChanges(openReplica(), position, 1);
+    await replicaSql.query('START REPLICA SQL_THREAD');
+    await onReplica(10);
+    await sql.query("INSERT INTO t VALUES (11, 'b')");
+    expect(keysOf((await waiting).changes)).toEqual([11]);
+  });
+
+  test('a failover that lost the last transaction stops when its GTID was used again', async () => {
+    const start = await openReplica().start();
+    await replicaSql.query('STOP REPLICA');
+    await replicaSql.query("INSERT INTO shop.t VALUES (20, 'only here')");
+    const { position } = await readChanges(openReplica(), start, 1);
+    const [rows] = await replicaSql.query('SELECT @@GLOBAL.server_uuid AS uuid');
+    const { uuid } = (rows as { uuid: string }[])[0] ?? { uuid: '' };
+    await sql.query(`SET gtid_next = '${uuid}:1'; INSERT INTO t VALUES (21, 'another content'); SET gtid_next = AUTOMATIC`);
+    expect(await readFailure(open(), position)).toMatchObject({ code: 'SOURCE_HISTORY_DIVERGED', fault: 'fatal' });
+  });
+
+  test('a server that was restarted in between is the same one; a dump that was cut is an error to retry', async () => {
+    const start = await open().start();
+    await sql.query("INSERT INTO t VALUES (30, 'a')");
+    const { position } = await readChanges(open(), start, 1);
+    const failure = readFailure(open(), position);
+    const first = await readChanges(open(), position, 0);
+    expect(first.changes).toEqual([]);
+    await stack.servers.mysql.kill('SIGKILL');
+    expect(await failure).toMatchObject({ fault: 'retry' });
+    expect(await readFailure(open(), position)).toMatchObject({ code: 'SOURCE_UNREACHABLE', fault: 'retry' });
+    await stack.servers.mysql.start();
+    sql = await connect(stack);
+    await sql.query("USE shop; INSERT INTO t VALUES (31, 'b')");
+    const { changes } = await readChanges(open(), position, 1);
+    expect(keysOf(changes)).toEqual([31]);
+    expect(changes[0]?.version.slice(0, 8)).toBe('00000000');
+  });
+
+  test('a frozen server is silent, and that is an error to retry', async (context) => {
+    const { pid } = stack.servers.mysql;
+    // Only a server that runs natively can be frozen from here.
+    if (pid === undefined) return context.skip();
+    const start = await open().start();
+    const failure = readFailure(mysqlSource(mysqlSettings(stack.urls.mysql, { heartbeatSeconds: 0.3 }), [t]), start);
+    await readChanges(open(), start, 0);
+    process.kill(pid, 'SIGSTOP');
+    try {
+      expect(await failure).toMatchObject({ code: 'SOURCE_SILENT', fault: 'retry' });
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  });
+
+  test('a last transaction that was purged cannot be proven, but reading goes on; a purged gap stops', async () => {
+    const start = await open().start();
+    await sql.query("INSERT INTO t VALUES (40, 'a')");
+    const { position } = await readChanges(open(), start, 1);
+    const [rows] = await sql.query('FLUSH BINARY LOGS; SHOW BINARY LOG STATUS');
+    await sql.query('PURGE BINARY LOGS TO ?', [(rows as [unknown, { File: string }[]])[1][0]?.File]);
+    await sql.query("INSERT INTO t VALUES (41, 'b')");
+    expect(keysOf((await readChanges(open(), position, 1)).changes)).toEqual([41]);
+    expect(await readFailure(open(), start)).toMatchObject({ code: 'SOURCE_POSITION_PURGED', fault: 'fatal' });
+  });
+
+  test('a GTID that was used again with another content stops; the same content at another place is the next epoch', async () => {
+    const start = await open().start();
+    await sql.query("INSERT INTO t VALUES (50, 'a')");
+    const { position } = await readChanges(open(), start, 1);
+    const { gtid } = JSON.parse(start) as { gtid: string };
+    const lost = async (statement: string) => {
+      await sql.query(`DELETE FROM t WHERE id = 50; RESET BINARY LOGS AND GTIDS; SET GLOBAL gtid_purged = '${gtid}'`);
+      if (statement !== '') await sql.query(statement);
+    };
+    await lost('');
+    expect(await readFailure(open(), position)).toMatchObject({ code: 'SOURCE_HISTORY_DIVERGED', fault: 'fatal' });
+    await lost("INSERT INTO t VALUES (51, 'another')");
+    expect(await readFailure(open(), position)).toMatchObject({ code: 'SOURCE_HISTORY_DIVERGED', fault: 'fatal' });
+    // A backup that was restored and rolled forward holds the very transaction, at another place in other files.
+    const { throughUs } = JSON.parse(position) as { throughUs: number };
+    await lost(`SET original_commit_timestamp = ${throughUs}; INSERT INTO t VALUES (50, 'a'); SET original_commit_timestamp = 36028797018963968`);
+    await sql.query("INSERT INTO t VALUES (52, 'next')");
+    const { changes } = await readChanges(open(), position, 1);
+    expect(keysOf(changes)).toEqual([52]);
+    expect(changes[0]?.version.slice(0, 8)).toBe('00000001');
+  });
+});
+
+describe('without GTIDs', () => {
+  let stack: Stack<'mysql'>;
+  let sql: Connection;
+  const open = () => mysqlSource(mysqlSettings(stack.urls.mysql), [t, { database: 'shop', table: 'm' }]);
+
+  beforeAll(async () => {
+    stack = await privateStack({ servers: ['mysql'], extraArgs: { mysql: ['--gtid-mode=OFF', '--enforce-gtid-consistency=OFF', '--max-binlog-size=4096'] } });
+    sql = await connect(stack);
+    await createTables(sql);
+    await sql.query('CREATE TABLE m (id INT PRIMARY KEY) ENGINE = MyISAM');
+  }, 120_000);
+  afterAll(async () => {
+    sql.destroy();
+    await stack[Symbol.asyncDispose]();
+  });
+
+  test('reading goes on exactly behind any batch, over files', async () => {
+    const start = await open().start();
+    for (let id = 1; id <= 60; id += 1) await sql.query(`INSERT INTO t VALUES (${id}, REPEAT('x', 40))`);
+    const positions: { id: number; position: string }[] = [];
+    let position = start;
+    while (positions.length < 6) {
+      const { changes, position: behind } = await readChanges(open(), position, 1);
+      positions.push({ id: keysOf(changes).at(-1) ?? 0, position: behind });
+      position = behind;
+      if (positions.at(-1)?.id === 60) break;
+    }
+    expect(positions.at(-1)?.id).toBe(60);
+    await sql.query('INSERT INTO other VALUES (1)');
+    await sql.query("INSERT INTO t VALUES (61, 'next')");
+    const { changes } = await readChanges(open(), positions.at(-1)?.position ?? '', 1);
+    expect(keysOf(changes)).toEqual([61]);
+    expect(changes[0]?.transaction).toMatch(/^binlog\.\d+:\d+$/);
+  });
+
+  test('engines without transactions: rows that a rollback keeps come, rows that it drops do not', async () => {
+    const start = await open().start();
+    await sql.query('BEGIN; INSERT INTO t VALUES (101, NULL); INSERT INTO m VALUES (101); SAVEPOINT s; INSERT INTO t VALUES (102, NULL); INSERT INTO m VALUES (102); ROLLBACK TO s; INSERT INTO t VALUES (103, NULL); COMMIT').catch(() => undefined);
+    await sql.query('BEGIN; INSERT INTO t VALUES (111, NULL); INSERT INTO m VALUES (111); ROLLBACK').catch(() => undefined);
+    await sql.query('INSERT INTO t VALUES (120, NULL)');
+    const [kept] = await sql.query("SELECT CONCAT('t', id) AS k FROM t WHERE id > 100 UNION ALL SELECT CONCAT('m', id) FROM m");
+    const expected = (kept as { k: string }[]).map(({ k }) => k).sort();
+    const { changes } = await readChanges(open(), start, expected.length);
+    expect(changes.map(({ table, key }) => `${table}${(key as { id: number }).id}`).sort()).toEqual(expected);
+  });
+
+  test('another server stops', async () => {
+    const start = await open().start();
+    const other = { ...(JSON.parse(start) as object), uuid: '00000000-0000-0000-0000-000000000001' };
+    expect(await readFailure(open(), JSON.stringify(other))).toMatchObject({ code: 'SOURCE_SERVER_CHANGED', fault: 'fatal' });
+  });
+
+  test('a file that was purged, and one that is shorter than what was read, stop', async () => {
+    const start = await open().start();
+    const { file } = JSON.parse(start) as { file: string };
+    const beyond = { ...(JSON.parse(start) as object), pos: 2 ** 40 };
+    expect(await readFailure(open(), JSON.stringify(beyond))).toMatchObject({ code: 'SOURCE_HISTORY_DIVERGED', fault: 'fatal' });
+    const gone = { ...(JSON.parse(start) as object), file: file.replace(/\d+$/, '000999') };
+    expect(await readFailure(open(), JSON.stringify(gone))).toMatchObject({ code: 'SOURCE_POSITION_PURGED', fault: 'fatal' });
+  });
+});
