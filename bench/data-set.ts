@@ -10,7 +10,7 @@ export interface DataSet {
   readonly counts: Counts;
 }
 
-export interface Counts {
+interface Counts {
   readonly inserts: number;
   readonly updates: number;
   readonly deletes: number;
@@ -19,6 +19,8 @@ export interface Counts {
 }
 
 export const changesOf = ({ counts }: DataSet) => counts.inserts + counts.updates + counts.deletes;
+/** That are there at the end. */
+export const rowsOf = ({ counts }: DataSet) => counts.inserts - counts.deletes;
 /** A delete is followed by its tombstone. */
 export const recordsOf = (set: DataSet) => changesOf(set) + set.counts.deletes;
 

@@ -39,7 +39,7 @@ export function figure({ name, value, unit, reference, isRight = true }: Measure
 }
 
 /** Three digits that mean something; more would claim what this machine cannot repeat. */
-export const round = (value: number) => (Number.isFinite(value) ? Number(value.toPrecision(3)) : 0);
+const round = (value: number) => (Number.isFinite(value) ? Number(value.toPrecision(3)) : 0);
 
 /** A table for a person: rates as bars, everything else as numbers; at most 78 columns. */
 export function tableLines(figures: readonly Figure[]): string[] {

@@ -50,7 +50,11 @@ function mysqlbinlogBeside(pid: number): string[] | undefined {
  * `\copy` of a ready-made file into a staging table, then one upsert from it, in one transaction: what psql reaches.
  * The text is taken from the target after our own run, so it is the same rows. Undefined where psql is not at hand.
  */
-export async function copyAndUpsert(server: Server, url: string, table: string): Promise<Reference | undefined> {
+export async function copyAndUpsert(
+  server: Server,
+  url: string,
+  { table, rows }: { table: string; rows: number },
+): Promise<Reference | undefined> {
   const psql = psqlOf(server);
   if (psql === undefined) return undefined;
   const folder = mkdtempSync(join(tmpdir(), 'crossfade-bench-copy-'));
@@ -58,7 +62,6 @@ export async function copyAndUpsert(server: Server, url: string, table: string):
     const file = join(folder, 'rows.txt');
     const script = join(folder, 'load.sql');
     await run(psql, [url, '-qX', '-v', 'ON_ERROR_STOP=1', '-c', `\\copy ${table} TO '${file}'`]);
-    const rows = readFileSync(file).reduce((sum, byte) => (byte === 10 ? sum + 1 : sum), 0);
     await run(psql, [url, '-qX', '-c', `DROP TABLE IF EXISTS ${table}_peer; CREATE TABLE ${table}_peer (LIKE ${table} INCLUDING ALL)`]);
     const assignments = `SET customer_id = excluded.customer_id, sku = excluded.sku, title = excluded.title, status = excluded.status, amount = excluded.amount, quantity = excluded.quantity, created_at = excluded.created_at, updated_at = excluded.updated_at, note = excluded.note`;
     writeFileSync(

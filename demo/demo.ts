@@ -6,6 +6,7 @@ import { compareShop, type Verdict } from './compare.ts';
 import { makeFolder, writeConfiguration } from './folder.ts';
 import { LagMeter } from './lag-meter.ts';
 import { Pipeline } from './pipeline.ts';
+import { neverQuiet } from './quiet.ts';
 import { Keeper, createShop, serviceDatabase, startServers } from './servers.ts';
 import { Sides } from './sides.ts';
 import { Stage } from './stage.ts';
@@ -19,7 +20,7 @@ export async function runDemo(options: DemoArguments, signal: AbortSignal): Prom
   const terminal = new Terminal(process.stdout, options.isPlain);
   const say = (text: string) => terminal.say(text);
   say('demo: starting MySQL, Postgres and Redis of its own (the first time they are downloaded)');
-  await using stack = await startServers(say);
+  await using stack = await neverQuiet(say, 'demo: the servers are being made ready', startServers);
   if (signal.aborted) return 130;
   using folder = makeFolder();
   const { urls, startGtid } = await createShop(stack);

@@ -14,7 +14,7 @@ interface Run {
 }
 
 /** One line of text with SGR escapes as runs of one style each. */
-export function runsOf(line: string): Run[] {
+function runsOf(line: string): Run[] {
   const runs: Run[] = [];
   let style = { colour: '#c9d1d9', isBold: false };
   let at = 0;

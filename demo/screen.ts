@@ -16,7 +16,7 @@ export interface View {
   readonly events: readonly string[];
 }
 
-export interface Lag {
+interface Lag {
   readonly target: string;
   readonly nowMs: number | undefined;
   readonly p50Ms: number | undefined;

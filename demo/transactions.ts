@@ -2,8 +2,8 @@
 import type { Random } from './random.ts';
 import { bestsellers } from './shop.ts';
 
-export type Parameter = string | number | null;
-export interface Statement {
+type Parameter = string | number | null;
+interface Statement {
   readonly sql: string;
   readonly parameters: readonly Parameter[];
   /** A savepoint takes it back: its rows are no changes. */

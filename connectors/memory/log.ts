@@ -70,17 +70,23 @@ export class MemoryLog implements Log {
     const either = AbortSignal.any([signal, this.#closed.signal]);
     let member = cluster.join(group, this);
     let cursors = this.#cursors(new Map());
+    let claimed: readonly PartitionId[] = [];
     try {
       while (!either.aborted) {
         if (!cluster.members.has(member.id)) {
           member = cluster.join(group, this);
+          // What it read until now is somebody else's, also when its new share is empty and there is nothing to claim.
+          cursors = this.#cursors(new Map());
+          claimed = [];
         }
         const share = cluster.share(member);
-        if (!cluster.holdsExactly(member, share)) {
+        if (claimed.join() !== share.join() || !cluster.holdsExactly(member, share)) {
           cluster.hold(member, share);
+          cursors = this.#cursors(new Map());
+          claimed = share;
           const from = await claim(share);
           // Whoever took some of it meanwhile may have moved on, and retention with it: then these answers are old.
-          if (!cluster.members.has(member.id) || !cluster.holdsExactly(member, cluster.share(member))) continue;
+          if (!cluster.members.has(member.id) || !cluster.holdsExactly(member, share)) continue;
           cursors = this.#cursors(new Map(share.map((partition) => [partition, from.get(partition) ?? 0])));
           continue;
         }

@@ -58,7 +58,7 @@ export class BinlogStream implements Disposable {
   constructor(settings: MysqlSettings, dump: Dump) {
     this.#doing = `reading the binlog of ${serverName(settings)}`;
     this.#reader = new BinlogReader(dump.plan, dump.reader);
-    this.#zongji = new ZongJi(connectionOptions(settings) as ConstructorParameters<typeof ZongJi>[0]);
+    this.#zongji = new ZongJi(connectionOptions(settings));
     const inside = this.#zongji as unknown as ZongjiInside;
     this.#outbox = new Outbox(
       { position: () => this.#reader.position(), throughUs: () => this.#reader.throughUs() },

@@ -50,9 +50,27 @@ interface Demand {
 
 const on = (value: string) => value === 'ON' || value === '1';
 const demands: readonly Demand[] = [
-  { variable: 'log_bin', good: on, level: 'error', message: () => 'the server writes no binlog', fix: 'start the server with log_bin (my.cnf: log_bin = binlog, and no skip-log-bin)' },
-  { variable: 'binlog_format', good: (value) => value === 'ROW', level: 'error', message: (value) => `binlog_format is ${value}`, fix: 'SET PERSIST binlog_format = ROW;' },
-  { variable: 'binlog_row_image', good: (value) => value === 'FULL', level: 'error', message: (value) => `binlog_row_image is ${value}: images would lack columns`, fix: 'SET PERSIST binlog_row_image = FULL;' },
+  {
+    variable: 'log_bin',
+    good: on,
+    level: 'error',
+    message: () => 'the server writes no binlog',
+    fix: 'start the server with log_bin (my.cnf: log_bin = binlog, and no skip-log-bin)',
+  },
+  {
+    variable: 'binlog_format',
+    good: (value) => value === 'ROW',
+    level: 'error',
+    message: (value) => `binlog_format is ${value}`,
+    fix: 'SET PERSIST binlog_format = ROW;',
+  },
+  {
+    variable: 'binlog_row_image',
+    good: (value) => value === 'FULL',
+    level: 'error',
+    message: (value) => `binlog_row_image is ${value}: images would lack columns`,
+    fix: 'SET PERSIST binlog_row_image = FULL;',
+  },
   {
     variable: 'binlog_row_metadata',
     good: (value) => value === 'FULL',
@@ -67,7 +85,13 @@ const demands: readonly Demand[] = [
     message: () => 'compressed transactions are not carried yet',
     fix: 'SET PERSIST binlog_transaction_compression = OFF;',
   },
-  { variable: 'binlog_row_value_options', good: (value) => value === '', level: 'error', message: () => 'partial JSON updates are not carried yet', fix: "SET PERSIST binlog_row_value_options = '';" },
+  {
+    variable: 'binlog_row_value_options',
+    good: (value) => value === '',
+    level: 'error',
+    message: () => 'partial JSON updates are not carried yet',
+    fix: "SET PERSIST binlog_row_value_options = '';",
+  },
   {
     variable: 'gtid_mode',
     good: (value) => value === 'ON',
@@ -91,7 +115,10 @@ async function checkSettings(metadata: Metadata): Promise<Finding[]> {
   const values = await metadata.variables(demands.map(({ variable }) => variable));
   return demands.flatMap(({ variable, good, level, message, fix }) => {
     const value = values.get(variable);
-    if (value === undefined) return mandatory.has(variable) ? [finding('error', 'SOURCE_SETTING', `the server has no ${variable}: it is too old (8.0 or newer is needed)`)] : [];
+    if (value === undefined)
+      return mandatory.has(variable)
+        ? [finding('error', 'SOURCE_SETTING', `the server has no ${variable}: it is too old (8.0 or newer is needed)`)]
+        : [];
     return good(value) ? [] : [finding(level, 'SOURCE_SETTING', message(value), fix)];
   });
 }
@@ -113,7 +140,15 @@ async function checkPrivileges(metadata: Metadata, settings: MysqlSettings, tabl
     const places = ['*.*', `${quoted(database)}.*`, `${quoted(database)}.${quoted(table)}`];
     if (grants.some((grant) => grant.has('SELECT') && places.some((place) => sameScope(grant.on, place)))) continue;
     const name = tableName({ database, table });
-    found.push(finding('error', 'SOURCE_PRIVILEGE', `${user} may not read ${name}`, `GRANT SELECT ON ${quoted(database)}.${quoted(table)} TO ${account};`, `source: ${name}`));
+    found.push(
+      finding(
+        'error',
+        'SOURCE_PRIVILEGE',
+        `${user} may not read ${name}`,
+        `GRANT SELECT ON ${quoted(database)}.${quoted(table)} TO ${account};`,
+        `source: ${name}`,
+      ),
+    );
   }
   return found;
 }
@@ -123,7 +158,11 @@ const quoted = (name: string) => `\`${name.replaceAll('`', '``')}\``;
 function sameScope(granted: string, wanted: string): boolean {
   if (granted === wanted) return true;
   if (!granted.endsWith('.*')) return false;
-  const pattern = granted.replace(/[.*+?^${}()|[\]]/g, '\\$&').replace(/(?<!\\)_/g, '.').replace(/(?<!\\)%/g, '.*').replace(/\\\\?([_%])/g, '$1');
+  const pattern = granted
+    .replace(/[.*+?^${}()|[\]]/g, '\\$&')
+    .replace(/(?<!\\)_/g, '.')
+    .replace(/(?<!\\)%/g, '.*')
+    .replace(/\\\\?([_%])/g, '$1');
   return new RegExp(`^${pattern}$`).test(wanted);
 }
 
@@ -144,12 +183,26 @@ async function checkServerId(metadata: Metadata, settings: MysqlSettings): Promi
   if (serverId === undefined) return [];
   const [own] = await metadata.rows('SELECT @@GLOBAL.server_id AS id');
   if (Number(own?.['id']) === serverId) {
-    return [finding('error', 'SOURCE_SERVER_ID_TAKEN', `serverId ${serverId} is the source's own server_id`, 'remove "serverId" under "source", or take another number')];
+    return [
+      finding(
+        'error',
+        'SOURCE_SERVER_ID_TAKEN',
+        `serverId ${serverId} is the source's own server_id`,
+        'remove "serverId" under "source", or take another number',
+      ),
+    ];
   }
   // Only replicas that registered are listed; another capture shows itself when the server ends one of the two.
   const replicas = await replicaIds(metadata);
   return replicas.includes(serverId)
-    ? [finding('error', 'SOURCE_SERVER_ID_TAKEN', `serverId ${serverId} is taken by a replica of the source`, 'remove "serverId" under "source", or take another number')]
+    ? [
+        finding(
+          'error',
+          'SOURCE_SERVER_ID_TAKEN',
+          `serverId ${serverId} is taken by a replica of the source`,
+          'remove "serverId" under "source", or take another number',
+        ),
+      ]
     : [];
 }
 
@@ -167,19 +220,53 @@ function checkTable(table: TableId, described: readonly TableDescription[], keys
   const name = tableName(table);
   const place = `source: ${name}`;
   const found = described.find(({ id }) => id.database === table.database && id.table === table.table);
-  if (!found) return [finding('error', 'SOURCE_TABLE_MISSING', `there is no table ${name}, or it is a view, or we may not see it`, 'correct the name in the configuration (letters as the server spells them)', place)];
+  if (!found)
+    return [
+      finding(
+        'error',
+        'SOURCE_TABLE_MISSING',
+        `there is no table ${name}, or it is a view, or we may not see it`,
+        'correct the name in the configuration (letters as the server spells them)',
+        place,
+      ),
+    ];
   const findings: Finding[] = [];
   const key = found.primaryKey.length > 0 ? [] : (keysOf([found], keys).get(name) ?? []);
   if (found.primaryKey.length === 0 && key.length === 0) {
-    findings.push(finding('error', 'SOURCE_TABLE_KEYLESS', `${name} has no primary key and no unique key without NULL`, `ALTER TABLE ${quoted(table.database)}.${quoted(table.table)} ADD PRIMARY KEY (…); or under "source.keys" in the configuration: { ${name}: [columns] }`, place));
+    findings.push(
+      finding(
+        'error',
+        'SOURCE_TABLE_KEYLESS',
+        `${name} has no primary key and no unique key without NULL`,
+        `ALTER TABLE ${quoted(table.database)}.${quoted(table.table)} ADD PRIMARY KEY (…); or under "source.keys" in the configuration: { ${name}: [columns] }`,
+        place,
+      ),
+    );
   }
   for (const column of key) {
     if (found.columns.some(({ name }) => name === column)) continue;
-    findings.push(finding('error', 'SOURCE_TABLE_KEYLESS', `${name} has no column ${column}, which the configuration names as key`, `correct "key" at ${name}`, place));
+    findings.push(
+      finding(
+        'error',
+        'SOURCE_TABLE_KEYLESS',
+        `${name} has no column ${column}, which the configuration names as key`,
+        `correct "key" at ${name}`,
+        place,
+      ),
+    );
   }
   for (const column of found.columns) {
     const why = unsupported(column, (set) => charset(set) !== undefined);
-    if (why !== undefined) findings.push(finding('error', 'SOURCE_TYPE_UNSUPPORTED', `${name}.${column.name}: ${why}`, `take ${name} out of the configuration, or change the column`, place));
+    if (why !== undefined)
+      findings.push(
+        finding(
+          'error',
+          'SOURCE_TYPE_UNSUPPORTED',
+          `${name}.${column.name}: ${why}`,
+          `take ${name} out of the configuration, or change the column`,
+          place,
+        ),
+      );
   }
   return findings;
 }
@@ -191,7 +278,9 @@ function checkTable(table: TableId, described: readonly TableDescription[], keys
 async function checkCascades(metadata: Metadata, tables: readonly TableId[]): Promise<Finding[]> {
   if (tables.length === 0) return [];
   const [version] = await metadata.rows('SELECT VERSION() AS version');
-  const [major = 0, minor = 0] = String(version?.['version']).split('.').map((part) => Number.parseInt(part, 10));
+  const [major = 0, minor = 0] = String(version?.['version'])
+    .split('.')
+    .map((part) => Number.parseInt(part, 10));
   const native = (await metadata.variables(['innodb_native_foreign_keys'])).get('innodb_native_foreign_keys');
   if ((major > 9 || (major === 9 && minor >= 6)) && native !== undefined && !on(native)) return [];
   const rows = await metadata.rows(
@@ -202,7 +291,7 @@ async function checkCascades(metadata: Metadata, tables: readonly TableId[]): Pr
   return rows.map((row) => {
     const name = tableName({ database: String(row['db']), table: String(row['name']) });
     return finding(
-      'warning',
+      'error',
       'SOURCE_SETTING',
       `foreign key ${String(row['fk'])} of ${name} changes rows by CASCADE or SET NULL, and this server does not write those to its binlog`,
       `drop the rule, or let the application make these changes`,

@@ -119,7 +119,8 @@ function stringSchema(column: BinlogColumn, characterBytes: number, of: Make): C
   const kind = binary ? 'bytes' : 'string';
   const length = binary ? column.size : Math.floor(column.size / characterBytes);
   if (column.type === wire.string) return of(kind, `${binary ? 'binary' : 'char'}(${length})`, { length });
-  if (column.type === wire.varchar || column.type === wire.varString) return of(kind, `${binary ? 'varbinary' : 'varchar'}(${length})`, { length });
+  if (column.type === wire.varchar || column.type === wire.varString)
+    return of(kind, `${binary ? 'varbinary' : 'varchar'}(${length})`, { length });
   return of(kind, `${blobNames[column.size - 1] ?? ''}${binary ? 'blob' : 'text'}`);
 }
 
@@ -143,6 +144,9 @@ export function unsupported(column: BinlogColumn, knowsCharset: (name: string) =
 
 /** `id` is a digest of all the rest, so equal shapes have equal ids wherever they were seen. */
 export function tableSchema(table: TableId, columns: readonly ColumnSchema[], key: readonly string[]): TableSchema {
-  const id = createHash('sha256').update(JSON.stringify([table.database, table.table, columns, key])).digest('hex').slice(0, 16);
+  const id = createHash('sha256')
+    .update(JSON.stringify([table.database, table.table, columns, key]))
+    .digest('hex')
+    .slice(0, 16);
   return { id, table, columns, key };
 }

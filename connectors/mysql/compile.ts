@@ -107,10 +107,11 @@ const int24 = 'b[p] | (b[p + 1] << 8) | (b[p + 2] << 16)';
 const int32 = `${int24} | (b[p + 3] << 24)`;
 const high32 = 'b[p + 4] | (b[p + 5] << 8) | (b[p + 6] << 16) | (b[p + 7] << 24)';
 
+const call = (code: string, bytes: number) => `q = ${code}; p += ${bytes};`;
+
 function writeColumn(column: BinlogColumn, index: number, room: number, constant: Constant): string {
   const { unsigned, size } = column;
   const signed = (expression: string, shift: number) => (unsigned ? expression : `(${expression}) << ${shift} >> ${shift}`);
-  const call = (code: string, bytes: number) => `q = ${code}; p += ${bytes};`;
   switch (column.type) {
     case wire.tiny:
       return call(`writeInt(w, q, ${signed('b[p]', 24)})`, 1);
@@ -162,7 +163,8 @@ const readLength = ['0', 'b[p]', 'b[p] | (b[p + 1] << 8)', int24, `(${int32}) >>
 function writeStringColumn(column: BinlogColumn, index: number, room: number, constant: Constant): string {
   const prefix = lengthBytes(column);
   const head = `m = ${readLength[prefix]}; p += ${prefix}; z = p + m; if (z > e) throw cut();`;
-  const reserve = (bytes: string) => `if (q + ${bytes} + ${room} > w.length) { o.at = q; o.reserve(${bytes} + ${room}); w = o.buf; v = o.view; q = o.at; }`;
+  const reserve = (bytes: string) =>
+    `if (q + ${bytes} + ${room} > w.length) { o.at = q; o.reserve(${bytes} + ${room}); w = o.buf; v = o.view; q = o.at; }`;
   const through = (code: string) => `o.at = q; if (!${code}) throw invalid(${index}); w = o.buf; v = o.view; q = o.at; p = z;`;
   if (column.charset === 'binary') {
     const padded = column.type === wire.string ? column.size : 0;
@@ -193,7 +195,17 @@ export function compileSkipper(columns: readonly BinlogColumn[]): ImageSkipper |
   return make(runtime.cut);
 }
 
-const variable = new Set<number>([wire.varchar, wire.string, wire.blob, wire.tinyBlob, wire.mediumBlob, wire.longBlob, wire.json, wire.geometry, wire.vector]);
+const variable = new Set<number>([
+  wire.varchar,
+  wire.string,
+  wire.blob,
+  wire.tinyBlob,
+  wire.mediumBlob,
+  wire.longBlob,
+  wire.json,
+  wire.geometry,
+  wire.vector,
+]);
 
 function fixedSize(column: BinlogColumn): number | undefined {
   switch (column.type) {

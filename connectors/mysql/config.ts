@@ -12,7 +12,7 @@ const tls = z
   .union([
     z.boolean(),
     z.strictObject({
-      ca: z.string().optional().describe('File with the certificates to trust (PEM); without it the system\'s.'),
+      ca: z.string().optional().describe("File with the certificates to trust (PEM); without it the system's."),
       cert: z.string().optional().describe('File with our certificate (PEM).'),
       key: z.string().optional().describe('File with its key (PEM).'),
       verify: z.boolean().default(true).describe('Verify certificate and host name.'),
@@ -27,8 +27,18 @@ const parts = z.strictObject({
   password: z.string().default(''),
   tls: tls.default(false),
   start: start.optional(),
-  serverId: z.int().min(1).max(4294967295).optional().describe('Replica id; unique among all readers of the server. Without it a random one.'),
-  heartbeatSeconds: z.number().min(0.1).max(60).default(2).describe('So often an idle server says that it is there; three missed ones end the connection.'),
+  serverId: z
+    .int()
+    .min(1)
+    .max(4294967295)
+    .optional()
+    .describe('Replica id; unique among all readers of the server. Without it a random one.'),
+  heartbeatSeconds: z
+    .number()
+    .min(0.1)
+    .max(60)
+    .default(2)
+    .describe('So often an idle server says that it is there; three missed ones end the connection.'),
 });
 
 export interface MysqlSettings extends z.output<typeof parts> {}
@@ -51,7 +61,10 @@ const url = z.string().transform((text, context): z.input<typeof parts> => {
       password: decodeURIComponent(parsed.password),
     };
   } catch {
-    context.addIssue({ code: 'custom', message: 'a % in the URL is not followed by two hexadecimal digits; in a password write it as %25' });
+    context.addIssue({
+      code: 'custom',
+      message: 'a % in the URL is not followed by two hexadecimal digits; in a password write it as %25',
+    });
     return z.NEVER;
   }
 });

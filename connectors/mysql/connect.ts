@@ -43,7 +43,8 @@ function tlsOptions({ ca, cert, key, verify }: Tls): NonNullable<Exclude<Connect
   };
 }
 
-export type Row = Readonly<Record<string, unknown>>;
+/** What our questions select: text, numbers (beyond 2^53 text too), NULL. */
+export type Row = Readonly<Record<string, string | number | null>>;
 
 /** One connection for a few questions; errors are ours. */
 export class Metadata implements AsyncDisposable {

@@ -35,7 +35,10 @@ const unreachableCodes = new Set([
   'ERR_SOCKET_CLOSED',
 ]);
 /** Too many connections, server shutdown, killed, interrupted, lock and network trouble on the server's side. */
-const unreachableNumbers = new Set([1040, 1042, 1053, 1077, 1078, 1079, 1129, 1152, 1158, 1159, 1160, 1161, 1184, 1203, 1205, 1213, 1226, 1317, 1927, 2002, 2003, 2006, 2013, 3032, 3168, 3169, 4031]);
+const unreachableNumbers = new Set([
+  1040, 1042, 1053, 1077, 1078, 1079, 1129, 1152, 1158, 1159, 1160, 1161, 1184, 1203, 1205, 1213, 1226, 1317, 1927, 2002, 2003, 2006, 2013,
+  3032, 3168, 3169, 4031,
+]);
 const privilegeNumbers = new Set([1044, 1142, 1143, 1227, 1370]);
 const tlsCodes = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HANDSHAKE_(NO_SSL|SSL)|EPROTO)/;
 
@@ -47,25 +50,51 @@ export function fromDriver(thrown: unknown, doing: string): CrossfadeError {
     new CrossfadeError({ code, fault, message: `${doing}: ${why}`, remedy, cause: thrown });
   if (error.errno === 1236) return fromDump(error, make);
   if (error.errno === 1045 || error.errno === 1698 || error.errno === 3118 || error.errno === 1862) {
-    return make('SOURCE_AUTH', 'fatal', 'the server refused the user or the password', 'Correct user and password under "source" in the configuration, then start again.');
+    return make(
+      'SOURCE_AUTH',
+      'fatal',
+      'the server refused the user or the password',
+      'Correct user and password under "source" in the configuration, then start again.',
+    );
   }
   if (privilegeNumbers.has(error.errno)) {
-    return make('SOURCE_PRIVILEGE', 'fatal', 'the user lacks a privilege', 'Run "crossfade check": it names each missing privilege with its GRANT statement.');
+    return make(
+      'SOURCE_PRIVILEGE',
+      'fatal',
+      'the user lacks a privilege',
+      'Run "crossfade check": it names each missing privilege with its GRANT statement.',
+    );
   }
   if (tlsCodes.test(error.code)) {
-    return make('SOURCE_AUTH', 'fatal', `the TLS connection was not trusted (${error.code})`, 'Give the right "tls.ca" and host name under "source", or the certificate that the server expects.');
+    return make(
+      'SOURCE_AUTH',
+      'fatal',
+      `the TLS connection was not trusted (${error.code})`,
+      'Give the right "tls.ca" and host name under "source", or the certificate that the server expects.',
+    );
   }
   if (unreachableCodes.has(error.code) || unreachableNumbers.has(error.errno)) {
-    return make('SOURCE_UNREACHABLE', 'retry', `the server cannot be reached or went away (${error.code || error.errno})`, 'Crossfade tries again by itself; if this lasts, look at the server and the network.');
+    return make(
+      'SOURCE_UNREACHABLE',
+      'retry',
+      `the server cannot be reached or went away (${error.code || error.errno})`,
+      'Crossfade tries again by itself; if this lasts, look at the server and the network.',
+    );
   }
-  return make('SOURCE_FAILED', 'fatal', `the server or driver failed in a way that is not foreseen (${error.code || 'no code'}, ${error.errno})`, 'Nothing was lost: the last durable position stands. Look at the server, then start again.');
+  return make(
+    'SOURCE_FAILED',
+    'fatal',
+    `the server or driver failed in a way that is not foreseen (${error.code || 'no code'}, ${error.errno})`,
+    'Nothing was lost: the last durable position stands. Look at the server, then start again.',
+  );
 }
 
 type Make = (code: ErrorCode, fault: Fault, why: string, remedy: string) => CrossfadeError;
 
 /** Error 1236 is every refusal of the binlog dump; only its text tells them apart. */
 function fromDump({ message }: DriverError, make: Make): CrossfadeError {
-  if (/purged|Could not find first log file|could not find next log/i.test(message)) return make('SOURCE_POSITION_PURGED', 'fatal', purgedWhy, purgedRemedy);
+  if (/purged|Could not find first log file|could not find next log/i.test(message))
+    return make('SOURCE_POSITION_PURGED', 'fatal', purgedWhy, purgedRemedy);
   if (/same server_(uuid|id)|same server.?id/i.test(message)) {
     return make(
       'SOURCE_SERVER_ID_TAKEN',
@@ -74,15 +103,36 @@ function fromDump({ message }: DriverError, make: Make): CrossfadeError {
       'Is a second capture of this pipeline running? Stop it; or give each reader its own "serverId" under "source".',
     );
   }
-  if (/impossible position|bogus data|log event entry exceeded|position > file size|not a binary log|event read from binlog did not pass|corrupt/i.test(message)) {
-    return make('SOURCE_POSITION_INVALID', 'fatal', 'the server cannot read its binlog at our position', 'The binlog was damaged, reset or replaced. Start a new pipeline, or restore the binlog; see the runbook.');
+  if (
+    /impossible position|bogus data|log event entry exceeded|position > file size|not a binary log|event read from binlog did not pass|corrupt/i.test(
+      message,
+    )
+  ) {
+    return make(
+      'SOURCE_POSITION_INVALID',
+      'fatal',
+      'the server cannot read its binlog at our position',
+      'The binlog was damaged, reset or replaced. Start a new pipeline, or restore the binlog; see the runbook.',
+    );
   }
-  if (/replica has more GTIDs|slave has more GTIDs/i.test(message)) return make('SOURCE_HISTORY_DIVERGED', 'fatal', divergedWhy, divergedRemedy);
+  if (/replica has more GTIDs|slave has more GTIDs/i.test(message))
+    return make('SOURCE_HISTORY_DIVERGED', 'fatal', divergedWhy, divergedRemedy);
   if (/AUTO_POSITION|anonymous transaction|GTID_MODE/i.test(message)) {
-    return make('SOURCE_SETTING', 'fatal', 'the server cannot stream by GTID', 'SET PERSIST gtid_mode = ON; or start a new pipeline by file and offset.');
+    return make(
+      'SOURCE_SETTING',
+      'fatal',
+      'the server cannot stream by GTID',
+      'SET PERSIST gtid_mode = ON; or start a new pipeline by file and offset.',
+    );
   }
-  if (/shutdown|shutting down/i.test(message)) return make('SOURCE_UNREACHABLE', 'retry', 'the server is shutting down', 'Crossfade tries again by itself.');
-  return make('SOURCE_FAILED', 'fatal', 'the server ended the binlog stream for a reason that is not foreseen', 'Nothing was lost: the last durable position stands. Look at the server, then start again.');
+  if (/shutdown|shutting down/i.test(message))
+    return make('SOURCE_UNREACHABLE', 'retry', 'the server is shutting down', 'Crossfade tries again by itself.');
+  return make(
+    'SOURCE_FAILED',
+    'fatal',
+    'the server ended the binlog stream for a reason that is not foreseen',
+    'Nothing was lost: the last durable position stands. Look at the server, then start again.',
+  );
 }
 
 const purgedWhy = 'the server no longer has the binlog at our position';
@@ -97,7 +147,12 @@ export function purged(what: string): CrossfadeError {
 }
 
 export function diverged(what: string): CrossfadeError {
-  return new CrossfadeError({ code: 'SOURCE_HISTORY_DIVERGED', fault: 'fatal', message: `${divergedWhy}: ${what}`, remedy: divergedRemedy });
+  return new CrossfadeError({
+    code: 'SOURCE_HISTORY_DIVERGED',
+    fault: 'fatal',
+    message: `${divergedWhy}: ${what}`,
+    remedy: divergedRemedy,
+  });
 }
 
 export function unreachable(what: string): CrossfadeError {
@@ -114,16 +169,27 @@ export function corruptEvent(what: string, where = 'the binlog'): CrossfadeError
     code: 'SOURCE_EVENT_CORRUPT',
     fault: 'fatal',
     message: `an event of ${where} is damaged: ${what}`,
-    remedy: 'Nothing after it was read. Look at the server with mysqlbinlog --verify-binlog-checksum; if the file is sound, start again: the network damaged it.',
+    remedy:
+      'Nothing after it was read. Look at the server with mysqlbinlog --verify-binlog-checksum; if the file is sound, start again: the network damaged it.',
   });
 }
 
 export function unsupportedEvent(what: string, remedy: string): CrossfadeError {
-  return new CrossfadeError({ code: 'SOURCE_EVENT_UNSUPPORTED', fault: 'fatal', message: `the binlog holds ${what}, which is not carried`, remedy });
+  return new CrossfadeError({
+    code: 'SOURCE_EVENT_UNSUPPORTED',
+    fault: 'fatal',
+    message: `the binlog holds ${what}, which is not carried`,
+    remedy,
+  });
 }
 
 export function setting(what: string, fix: string): CrossfadeError {
-  return new CrossfadeError({ code: 'SOURCE_SETTING', fault: 'fatal', message: what, remedy: `Run on the source, then start again: ${fix}` });
+  return new CrossfadeError({
+    code: 'SOURCE_SETTING',
+    fault: 'fatal',
+    message: what,
+    remedy: `Run on the source, then start again: ${fix}`,
+  });
 }
 
 export function keyless(table: TableId): CrossfadeError {

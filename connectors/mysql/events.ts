@@ -49,7 +49,10 @@ const treatments: Readonly<Record<number, Treatment>> = {
   23: { handle: 'write rows', version: 1 },
   24: { handle: 'update rows', version: 1 },
   25: { handle: 'delete rows', version: 1 },
-  26: { stop: 'INCIDENT: the server itself says that its binlog lost changes', remedy: 'Start a new pipeline: nobody knows what is missing. The server\'s error log says why.' },
+  26: {
+    stop: 'INCIDENT: the server itself says that its binlog lost changes',
+    remedy: "Start a new pipeline: nobody knows what is missing. The server's error log says why.",
+  },
   27: { handle: 'heartbeat' },
   28: 'ignore', // IGNORABLE
   29: 'ignore', // ROWS_QUERY: the statement's text, for people
@@ -62,8 +65,14 @@ const treatments: Readonly<Record<number, Treatment>> = {
   36: 'ignore', // TRANSACTION_CONTEXT, VIEW_CHANGE: group replication's own
   37: 'ignore',
   38: { handle: 'xa prepare' },
-  39: { stop: 'PARTIAL_UPDATE_ROWS (partial JSON)', remedy: "Run on the source: SET PERSIST binlog_row_value_options = ''; then start a new pipeline." },
-  40: { stop: 'TRANSACTION_PAYLOAD (a compressed transaction)', remedy: 'Run on the source: SET PERSIST binlog_transaction_compression = OFF; then start a new pipeline.' },
+  39: {
+    stop: 'PARTIAL_UPDATE_ROWS (partial JSON)',
+    remedy: "Run on the source: SET PERSIST binlog_row_value_options = ''; then start a new pipeline.",
+  },
+  40: {
+    stop: 'TRANSACTION_PAYLOAD (a compressed transaction)',
+    remedy: 'Run on the source: SET PERSIST binlog_transaction_compression = OFF; then start a new pipeline.',
+  },
   41: { handle: 'heartbeat' },
   42: { handle: 'tagged gtid' },
 };

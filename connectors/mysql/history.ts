@@ -39,7 +39,8 @@ export async function serverState(metadata: Metadata): Promise<ServerState> {
             CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS UNSIGNED) AS now`,
   );
   const ourUs = ((before + Date.now()) / 2) * 1000;
-  if (!first || Number(first['log']) !== 1) throw setting('the server writes no binlog', 'start the server with log_bin set (it is on by default, skip-log-bin turns it off).');
+  if (!first || Number(first['log']) !== 1)
+    throw setting('the server writes no binlog', 'start the server with log_bin set (it is on by default, skip-log-bin turns it off).');
   const [status] = await metadata.rows(statusStatement(String(first['version'])));
   if (!status) throw setting('the server writes no binlog', 'start the server with log_bin set.');
   const files = await metadata.rows('SHOW BINARY LOGS');
@@ -74,14 +75,24 @@ const replicaWaitMs = 10_000;
 const replicaPollMs = 500;
 
 /** Asks the server and decides; `signal` ends the wait for a replica that lags. */
-export async function planRead(metadata: Metadata, from: MysqlPosition, logger: Logger, signal: AbortSignal): Promise<{ plan: ReadPlan; state: ServerState }> {
+export async function planRead(
+  metadata: Metadata,
+  from: MysqlPosition,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<{ plan: ReadPlan; state: ServerState }> {
   let state = await serverState(metadata);
   if (from.gtid === null) return { plan: planByFile(from, state), state };
   const ours = GtidSet.parse(from.gtid);
-  if (!state.gtidMode) throw setting('the log was written from GTIDs, but the server has gtid_mode OFF', 'SET PERSIST gtid_mode = ON; (by way of OFF_PERMISSIVE and ON_PERMISSIVE)');
+  if (!state.gtidMode)
+    throw setting(
+      'the log was written from GTIDs, but the server has gtid_mode OFF',
+      'SET PERSIST gtid_mode = ON; (by way of OFF_PERMISSIVE and ON_PERMISSIVE)',
+    );
   for (let waitedMs = 0; !state.executed.contains(ours); waitedMs += replicaPollMs) {
     // Only a replica can be behind; the server itself that lacks what it once sent has lost it.
-    if (waitedMs >= replicaWaitMs || state.uuid === from.uuid) throw diverged('its executed GTID set lacks transactions that the log holds');
+    if (waitedMs >= replicaWaitMs || state.uuid === from.uuid)
+      throw diverged('its executed GTID set lacks transactions that the log holds');
     await sleep(replicaPollMs, undefined, { signal });
     state = await serverState(metadata);
   }

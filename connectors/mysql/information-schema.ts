@@ -21,6 +21,9 @@ const inList = (tables: readonly TableId[]) => ({
   values: tables.flatMap(({ database, table }) => [database, table]),
 });
 
+const of = (rows: readonly Row[], id: TableId) => rows.filter((row) => row['db'] === id.database && row['name'] === id.table);
+const names = (rows: readonly Row[]) => rows.map((row) => text(row, 'col'));
+
 /** In the order asked; a table that is not there, or is a view, is absent. */
 export async function describeTables(metadata: Metadata, tables: readonly TableId[]): Promise<readonly TableDescription[]> {
   if (tables.length === 0) return [];
@@ -40,7 +43,6 @@ export async function describeTables(metadata: Metadata, tables: readonly TableI
        FROM information_schema.STATISTICS WHERE NON_UNIQUE = 0 AND (TABLE_SCHEMA, TABLE_NAME) IN ${sql} ORDER BY INDEX_NAME, SEQ_IN_INDEX`,
     values,
   );
-  const of = (rows: readonly Row[], id: TableId) => rows.filter((row) => row['db'] === id.database && row['name'] === id.table);
   return tables.flatMap((id) => {
     const [table] = of(found, id);
     return table ? [describe(id, text(table, 'engine'), of(columns, id).map(column), of(keys, id))] : [];
@@ -49,7 +51,6 @@ export async function describeTables(metadata: Metadata, tables: readonly TableI
 
 function describe(id: TableId, engine: string, columns: readonly BinlogColumn[], keys: readonly Row[]): TableDescription {
   const byIndex = Map.groupBy(keys, (row) => text(row, 'idx'));
-  const names = (rows: readonly Row[]) => rows.map((row) => text(row, 'col'));
   const primaryKey = names(byIndex.get('PRIMARY') ?? []).map((name) => columns.findIndex((column) => column.name === name));
   const unique = [...byIndex.values()].filter((rows) => rows.every((row) => row['col'] !== null && text(row, 'nullable') === ''));
   const uniqueKey = names(unique.sort((a, b) => a.length - b.length)[0] ?? []);
@@ -118,12 +119,17 @@ function sizeOf(type: string, row: Row): number {
 /** `enum('a','it''s','back\\slash')`: quotes doubled, and the five escapes of SHOW CREATE TABLE. */
 function labelsOf(full: string): string[] {
   const labels = full.match(/'(?:[^'\\]|''|\\[^])*'/g) ?? [];
-  return labels.map((label) => label.slice(1, -1).replace(/''|\\([^])/g, (_, escaped?: string) => (escaped === undefined ? "'" : (escapes[escaped] ?? escaped))));
+  return labels.map((label) =>
+    label.slice(1, -1).replace(/''|\\([^])/g, (_, escaped?: string) => (escaped === undefined ? "'" : (escapes[escaped] ?? escaped))),
+  );
 }
 const escapes: Readonly<Record<string, string>> = { n: '\n', r: '\r', '0': '\0' };
 
 /** Key columns for the tables that have no primary key: the configuration's, else a unique key's. */
-export function keysOf(tables: readonly TableDescription[], configured: ReadonlyMap<string, readonly string[]>): ReadonlyMap<string, readonly string[]> {
+export function keysOf(
+  tables: readonly TableDescription[],
+  configured: ReadonlyMap<string, readonly string[]>,
+): ReadonlyMap<string, readonly string[]> {
   const found = tables.filter((table) => table.uniqueKey.length > 0).map((table) => [tableName(table.id), table.uniqueKey] as const);
   return new Map([...found, ...configured]);
 }

@@ -65,7 +65,9 @@ function isLast(value: unknown): value is LastTransaction | null {
   if (value === null) return true;
   if (typeof value !== 'object') return false;
   const it = value as Partial<Record<keyof LastTransaction, unknown>>;
-  return typeof it.file === 'string' && isCount(it.pos) && (it.gtid === null || typeof it.gtid === 'string') && typeof it.print === 'string';
+  return (
+    typeof it.file === 'string' && isCount(it.pos) && (it.gtid === null || typeof it.gtid === 'string') && typeof it.print === 'string'
+  );
 }
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

@@ -2,7 +2,16 @@
 import { tableName } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import { corruptEvent, diverged } from './errors.ts';
-import { checksumBytes, checksumsFollow, EventHeader, headerBytes, parseQuery, parseRotate, treatmentOf, verifyChecksum } from './events.ts';
+import {
+  checksumBytes,
+  checksumsFollow,
+  EventHeader,
+  headerBytes,
+  parseQuery,
+  parseRotate,
+  treatmentOf,
+  verifyChecksum,
+} from './events.ts';
 import { parseGtidEvent, parsePreviousGtids, parseTaggedGtidEvent, type GtidEvent } from './gtid-event.ts';
 import { GtidSet } from './gtid.ts';
 import { JsonOut } from './json-out.ts';
@@ -77,7 +86,11 @@ export class BinlogReader implements TransactionReceiver {
     this.#committed = { file, pos, last };
     this.#throughUs = plan.from.throughUs;
     const { partBytes, untransactional } = options;
-    this.#assembler = new TransactionAssembler({ partBytes, untransactional, tableNameOf: (schema) => tableName(schema.table) }, this, plan.from.xa);
+    this.#assembler = new TransactionAssembler(
+      { partBytes, untransactional, tableNameOf: (schema) => tableName(schema.table) },
+      this,
+      plan.from.xa,
+    );
   }
 
   /** The outbox asks the reader for positions, the reader puts into the outbox. */
@@ -108,7 +121,8 @@ export class BinlogReader implements TransactionReceiver {
     if (format) this.#checksums = checksumsFollow(b, end);
     if (this.#checksums) verifyChecksum(b, from, end);
     if (header.inFile && treatment?.handle !== 'heartbeat') this.#advance();
-    if (treatment) this.#handle(treatment.handle, treatment.version ?? 2, b, from + headerBytes, this.#checksums || format ? end - checksumBytes : end);
+    if (treatment)
+      this.#handle(treatment.handle, treatment.version ?? 2, b, from + headerBytes, this.#checksums || format ? end - checksumBytes : end);
     this.#lastArrivalMs = performance.now();
   }
 
@@ -184,12 +198,18 @@ export class BinlogReader implements TransactionReceiver {
     const from = this.#place();
     const last = this.#prove;
     this.#purpose = 'deliver';
-    if (last && (last.gtid === null ? last.file === from.file && last.pos === from.offset : event.gtid === last.gtid)) this.#purpose = 'prove';
+    if (last && (last.gtid === null ? last.file === from.file && last.pos === from.offset : event.gtid === last.gtid))
+      this.#purpose = 'prove';
     else if ((!this.#plan.byGtid || this.#plan.seedGtids) && this.#isBeforeStart(from)) this.#purpose = 'skip';
     else if (last && this.#plan.uuid === this.#plan.from.uuid) throw this.#notMet();
     else if (last && this.#outbox?.full) throw this.#notMet();
     else if (!last) this.#begun();
-    if (this.#purpose === 'prove' && last && this.#epoch === this.#plan.from.epoch && (last.file !== from.file || last.pos !== from.offset)) {
+    if (
+      this.#purpose === 'prove' &&
+      last &&
+      this.#epoch === this.#plan.from.epoch &&
+      (last.file !== from.file || last.pos !== from.offset)
+    ) {
       // The same server's history at other offsets, as after a restored backup: versions must not go back.
       this.#epoch += 1;
     }
@@ -206,13 +226,19 @@ export class BinlogReader implements TransactionReceiver {
     const meaning = meaningOf(sql, database);
     const place = this.#place();
     if (this.#purpose === 'deliver') this.#refuse(meaning, place);
-    if (meaning.kind === 'destroys' || meaning.kind === 'ignore' || meaning.kind === 'unknown') this.#assembler.fingerprint('statement', Buffer.from(sql));
+    if (meaning.kind === 'destroys' || meaning.kind === 'ignore' || meaning.kind === 'unknown')
+      this.#assembler.fingerprint('statement', Buffer.from(sql));
     this.#assembler.statement(meaning, place);
   }
 
   #refuse(meaning: StatementMeaning, place: Place): void {
     const { mapped } = this.#options.tables;
-    if (meaning.kind === 'unknown') throw statementUnsupported(`${meaning.what}, written as a statement`, place, 'SET PERSIST binlog_format = ROW; and end the sessions that set another format. Then start a new pipeline.');
+    if (meaning.kind === 'unknown')
+      throw statementUnsupported(
+        `${meaning.what}, written as a statement`,
+        place,
+        'SET PERSIST binlog_format = ROW; and end the sessions that set another format. Then start a new pipeline.',
+      );
     if (meaning.kind !== 'destroys') return;
     const folded = new Map([...mapped].map((name) => [name.toLowerCase(), name]));
     const ofDatabase = meaning.database === undefined ? undefined : tableName({ database: meaning.database, table: '' }).toLowerCase();
@@ -220,7 +246,11 @@ export class BinlogReader implements TransactionReceiver {
       meaning.tables.map((table) => folded.get(tableName(table).toLowerCase())).find((name) => name !== undefined) ??
       (ofDatabase === undefined ? undefined : [...folded].find(([name]) => name.startsWith(ofDatabase))?.[1]);
     if (hit !== undefined) {
-      throw statementUnsupported(`${meaning.what} on ${hit}`, place, `It changes the rows of ${hit} without row events, which is not carried yet. Do the same in the targets, then start a new pipeline.`);
+      throw statementUnsupported(
+        `${meaning.what} on ${hit}`,
+        place,
+        `It changes the rows of ${hit} without row events, which is not carried yet. Do the same in the targets, then start a new pipeline.`,
+      );
     }
   }
 
@@ -231,7 +261,8 @@ export class BinlogReader implements TransactionReceiver {
     const shape = this.#shapes.get(id);
     if (!shape) throw corruptEvent('a rows event names a table that was not described', placeText(this.#place()));
     const header = parseRowsHeader(b, body, end, kind, version);
-    if (header.columns !== shape.columns.length) throw corruptEvent('a rows event has another number of columns than its table', placeText(this.#place()));
+    if (header.columns !== shape.columns.length)
+      throw corruptEvent('a rows event has another number of columns than its table', placeText(this.#place()));
     this.#assembler.rowsAt(this.#at);
     this.#assembler.fingerprint(`${shape.name} ${kind}`, b.subarray(header.rows, end));
     if (this.#purpose !== 'deliver') return;
@@ -302,5 +333,10 @@ function isBefore(place: Place, other: Place): boolean {
 const begin: StatementMeaning = { kind: 'begin' };
 
 function statementUnsupported(what: string, place: Place, remedy: string): CrossfadeError {
-  return new CrossfadeError({ code: 'SOURCE_STATEMENT_UNSUPPORTED', fault: 'fatal', message: `the binlog holds ${what}, at ${placeText(place)}`, remedy });
+  return new CrossfadeError({
+    code: 'SOURCE_STATEMENT_UNSUPPORTED',
+    fault: 'fatal',
+    message: `the binlog holds ${what}, at ${placeText(place)}`,
+    remedy,
+  });
 }

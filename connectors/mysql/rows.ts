@@ -42,16 +42,35 @@ function allPresent(bits: Buffer, columns: number): boolean {
 }
 
 export interface RowReceiver {
-  row(schema: TableSchema, op: 'c' | 'u' | 'd', before: Uint8Array | null, after: Uint8Array | null, key: Uint8Array, oldKey: Uint8Array | null): void;
+  row(
+    schema: TableSchema,
+    op: 'c' | 'u' | 'd',
+    before: Uint8Array | null,
+    after: Uint8Array | null,
+    key: Uint8Array,
+    oldKey: Uint8Array | null,
+  ): void;
 }
 
 /** Decodes all rows of a captured table. `where` is `file:offset`, for messages. */
-export function decodeRows(b: Buffer, end: number, kind: RowsKind, header: RowsHeader, shape: TableShape, out: JsonOut, to: RowReceiver, where: () => string): void {
-  if (!allPresent(header.present, header.columns) || !allPresent(header.presentAfter, header.columns)) throw incomplete(shape.name, where());
+export function decodeRows(
+  b: Buffer,
+  end: number,
+  kind: RowsKind,
+  header: RowsHeader,
+  shape: TableShape,
+  out: JsonOut,
+  to: RowReceiver,
+  where: () => string,
+): void {
+  if (!allPresent(header.present, header.columns) || !allPresent(header.presentAfter, header.columns))
+    throw incomplete(shape.name, where());
   const { decoder } = shape;
   let p = header.rows;
   try {
-    while (p < end) p = kind === 'update rows' ? decodeUpdate(b, p, end, decoder, out, to) : decodeOne(b, p, end, decoder, out, to, kind === 'write rows');
+    while (p < end)
+      p =
+        kind === 'update rows' ? decodeUpdate(b, p, end, decoder, out, to) : decodeOne(b, p, end, decoder, out, to, kind === 'write rows');
   } catch (error) {
     out.abandon();
     if (error instanceof InvalidValue) throw invalidValue(shape.id, shape.columns[error.column]?.name ?? '', where());
@@ -61,7 +80,15 @@ export function decodeRows(b: Buffer, end: number, kind: RowsKind, header: RowsH
 }
 
 /** Views are taken only when the row is finished: until then the buffer may move it. */
-function decodeOne(b: Buffer, from: number, end: number, { schema, image, key }: RowDecoder, out: JsonOut, to: RowReceiver, insert: boolean): number {
+function decodeOne(
+  b: Buffer,
+  from: number,
+  end: number,
+  { schema, image, key }: RowDecoder,
+  out: JsonOut,
+  to: RowReceiver,
+  insert: boolean,
+): number {
   const p = image(b, from, end, out);
   const imageEnd = out.at - out.start;
   key(out);
@@ -112,6 +139,7 @@ function incomplete(table: string, where: string): CrossfadeError {
     code: 'SOURCE_ROW_INCOMPLETE',
     fault: 'fatal',
     message: `the row images of ${table} at ${where} do not hold all columns: binlog_row_image was not FULL in the session that wrote them`,
-    remedy: 'Run on the source: SET PERSIST binlog_row_image = FULL; and end the sessions that set it otherwise. Then start a new pipeline.',
+    remedy:
+      'Run on the source: SET PERSIST binlog_row_image = FULL; and end the sessions that set it otherwise. Then start a new pipeline.',
   });
 }

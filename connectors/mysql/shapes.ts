@@ -49,7 +49,10 @@ export class TableShape {
 
   #compile(): RowDecoder {
     if (!this.#map.complete) {
-      throw setting(`the binlog says nothing about the columns of ${this.name}: binlog_row_metadata is not FULL`, 'SET PERSIST binlog_row_metadata = FULL;');
+      throw setting(
+        `the binlog says nothing about the columns of ${this.name}: binlog_row_metadata is not FULL`,
+        'SET PERSIST binlog_row_metadata = FULL;',
+      );
     }
     for (const column of this.columns) {
       const why = unsupported(column, (name) => charset(name) !== undefined);
@@ -75,7 +78,12 @@ export class TableShape {
 }
 
 /** undefined: nothing identifies a row. A configured or found key counts only where there is no primary key. */
-export function schemaOf(id: TableId, columns: readonly BinlogColumn[], primaryKey: readonly number[], tables: Tables): TableSchema | undefined {
+export function schemaOf(
+  id: TableId,
+  columns: readonly BinlogColumn[],
+  primaryKey: readonly number[],
+  tables: Tables,
+): TableSchema | undefined {
   const key = primaryKey.length > 0 ? primaryKey.map((index) => columns[index]?.name ?? '') : (tables.keys.get(tableName(id)) ?? []);
   if (key.length === 0 || key.some((name) => !columns.some((column) => column.name === name))) return undefined;
   const { maxBytesOf } = tables.collations;

@@ -115,7 +115,12 @@ export class MysqlSource implements Source {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const stream of this.#streams) {
       stream.abort(
-        new CrossfadeError({ code: 'SOURCE_UNREACHABLE', fault: 'retry', message: 'the source was closed', remedy: 'Nothing needs to be done.' }),
+        new CrossfadeError({
+          code: 'SOURCE_UNREACHABLE',
+          fault: 'retry',
+          message: 'the source was closed',
+          remedy: 'Nothing needs to be done.',
+        }),
       );
     }
   }

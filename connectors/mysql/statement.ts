@@ -24,7 +24,9 @@ export type StatementMeaning =
 function bare(sql: string): string {
   let text = sql;
   for (;;) {
-    const next = text.replace(/^(?:\s+|\/\*(?!!|M!)[^]*?\*\/|--[ \t][^\n]*\n?|#[^\n]*\n?)+/, '').replace(/^\/\*M?!\d*\s*([^]*?)\*\//, '$1 ');
+    const next = text
+      .replace(/^(?:\s+|\/\*(?!!|M!)[^]*?\*\/|--[ \t][^\n]*\n?|#[^\n]*\n?)+/, '')
+      .replace(/^\/\*M?!\d*\s*([^]*?)\*\//, '$1 ');
     if (next === text) return text;
     text = next;
   }
@@ -40,7 +42,8 @@ function tableOf(text: string, database: string): TableId {
   return second === undefined ? { database, table: first } : { database: first, table: second };
 }
 
-const tablesOf = (list: string, database: string): TableId[] => (list.match(new RegExp(qualified, 'g')) ?? []).map((text) => tableOf(text, database));
+const tablesOf = (list: string, database: string): TableId[] =>
+  (list.match(new RegExp(qualified, 'g')) ?? []).map((text) => tableOf(text, database));
 
 const ignored =
   /^(?:CREATE|GRANT|REVOKE|ANALYZE|OPTIMIZE|REPAIR|CHECK|FLUSH|SET|INSTALL|UNINSTALL|RELEASE|RESET|CACHE|XA\s+END|DROP\s+(?!TABLE|TEMPORARY|DATABASE|SCHEMA)|ALTER\s+(?!TABLE|IGNORE|ONLINE)|RENAME\s+USER|COMMENT)\b/i;
@@ -53,14 +56,20 @@ export function meaningOf(sql: string, database: string): StatementMeaning {
   if (rest('BEGIN\\b') || rest('START\\s+TRANSACTION\\b')) return { kind: 'begin' };
   if (rest('COMMIT\\b')) return { kind: 'commit' };
   const savepoint = rest(`(SAVEPOINT|ROLLBACK\\s+(?:WORK\\s+)?TO(?:\\s+SAVEPOINT)?)\\s+(${name})`);
-  if (savepoint) return { kind: /^S/i.test(savepoint[1] as string) ? 'savepoint' : 'rollback to', name: plain(savepoint[2] as string).toLowerCase() };
+  if (savepoint)
+    return { kind: /^S/i.test(savepoint[1] as string) ? 'savepoint' : 'rollback to', name: plain(savepoint[2] as string).toLowerCase() };
   if (rest('ROLLBACK\\b')) return { kind: 'rollback' };
   const xa = rest('XA\\s+(START|BEGIN|COMMIT|ROLLBACK)\\s+([^]*?)(?:\\s+ONE\\s+PHASE)?\\s*;?\\s*$');
   if (xa) return { kind: xaKinds[(xa[1] as string).toUpperCase()] ?? 'xa start', xid: (xa[2] as string).replace(/\s+/g, '').toLowerCase() };
   // With row events CREATE … SELECT is written as CREATE and rows; the statement itself only in statement format.
   if (/^CREATE\s+TABLE\b[^]*\bSELECT\b/i.test(withoutStrings(text))) return { kind: 'unknown', what: 'CREATE TABLE … SELECT' };
   if (ignored.test(text)) return { kind: 'ignore' };
-  return destruction(text, database) ?? { kind: 'unknown', what: /^[A-Za-z]+(?:\s+[A-Za-z]+)?/.exec(text)?.[0].toUpperCase() ?? 'an unreadable statement' };
+  return (
+    destruction(text, database) ?? {
+      kind: 'unknown',
+      what: /^[A-Za-z]+(?:\s+[A-Za-z]+)?/.exec(text)?.[0].toUpperCase() ?? 'an unreadable statement',
+    }
+  );
 }
 
 const xaKinds: Readonly<Record<string, 'xa start' | 'xa commit' | 'xa rollback'>> = {
@@ -80,7 +89,8 @@ function destruction(text: string, database: string): StatementMeaning | undefin
   const dropDatabase = rest(`DROP\\s+(?:DATABASE|SCHEMA)\\s+(?:IF\\s+EXISTS\\s+)?(${name})`);
   if (dropDatabase) return { kind: 'destroys', what: 'DROP DATABASE', tables: [], database: plain(dropDatabase[1] as string) };
   const rename = rest(`RENAME\\s+TABLES?\\s+(?:IF\\s+EXISTS\\s+)?([^]*)`);
-  if (rename) return { kind: 'destroys', what: 'RENAME TABLE', tables: tablesOf((rename[1] as string).replace(/\s+TO\s+/gi, ','), database) };
+  if (rename)
+    return { kind: 'destroys', what: 'RENAME TABLE', tables: tablesOf((rename[1] as string).replace(/\s+TO\s+/gi, ','), database) };
   const alter = rest(`ALTER\\s+(?:IGNORE\\s+|ONLINE\\s+)*TABLE\\s+(?:IF\\s+EXISTS\\s+)?(${qualified})([^]*)`);
   if (!alter) return undefined;
   const table = tableOf(alter[1] as string, database);
@@ -91,7 +101,4 @@ function destruction(text: string, database: string): StatementMeaning | undefin
 }
 
 /** So that a comment or a default that says "drop partition" is not taken for one. */
-const withoutStrings = (text: string) =>
-  text
-    .replace(/'(?:[^'\\]|''|\\.)*'|`[^`]*`/g, "''")
-    .replace(/\/\*(?!!)[^]*?\*\//g, ' ');
+const withoutStrings = (text: string) => text.replace(/'(?:[^'\\]|''|\\.)*'|`[^`]*`/g, "''").replace(/\/\*(?!!)[^]*?\*\//g, ' ');

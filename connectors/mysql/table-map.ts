@@ -112,7 +112,17 @@ function stringColumn(first: number, second: number): RawColumn {
   return { type: first, size: second, scale: 0 };
 }
 
-const numeric = new Set<number>([wire.tiny, wire.short, wire.int24, wire.long, wire.longlong, wire.decimal, wire.float, wire.double, wire.year]);
+const numeric = new Set<number>([
+  wire.tiny,
+  wire.short,
+  wire.int24,
+  wire.long,
+  wire.longlong,
+  wire.decimal,
+  wire.float,
+  wire.double,
+  wire.year,
+]);
 const character = new Set<number>([wire.string, wire.varchar, wire.blob, wire.tinyBlob, wire.mediumBlob, wire.longBlob]);
 
 interface OptionalMetadata {
@@ -152,7 +162,11 @@ function optionalMetadata(c: Cursor, columns: readonly RawColumn[]): OptionalMet
         break;
       case 5:
       case 6:
-        labelLists(field, where((of) => of === (type === 5 ? wire.set : wire.enum)), answer.labels);
+        labelLists(
+          field,
+          where((of) => of === (type === 5 ? wire.set : wire.enum)),
+          answer.labels,
+        );
         break;
       case 8:
       case 9:

@@ -4,7 +4,7 @@
  */
 import { crc32 } from 'node:zlib';
 import type { TableSchema } from '../../src/core/change.ts';
-import { CrossfadeError } from '../../src/core/errors.ts';
+import type { CrossfadeError } from '../../src/core/errors.ts';
 import type { RowChange, Transaction } from '../../src/core/ports.ts';
 import { versionPrefix } from '../../src/core/version.ts';
 import { corruptEvent, unsupportedEvent } from './errors.ts';
@@ -123,11 +123,29 @@ export class TransactionAssembler implements RowReceiver {
     this.#expectGroup().ordinal += count;
   }
 
-  row(schema: TableSchema, op: 'c' | 'u' | 'd', before: Uint8Array | null, after: Uint8Array | null, key: Uint8Array, oldKey: Uint8Array | null): void {
+  row(
+    schema: TableSchema,
+    op: 'c' | 'u' | 'd',
+    before: Uint8Array | null,
+    after: Uint8Array | null,
+    key: Uint8Array,
+    oldKey: Uint8Array | null,
+  ): void {
     const group = this.#group as Group;
     if (group.bytes >= this.#options.partBytes) this.#part(group);
     group.mappedRows = true;
-    group.changes.push({ transaction: group.transaction, schema, op, ordinal: group.ordinal, pos: this.#pos, row: this.#rowInEvent, before, after, key, oldKey });
+    group.changes.push({
+      transaction: group.transaction,
+      schema,
+      op,
+      ordinal: group.ordinal,
+      pos: this.#pos,
+      row: this.#rowInEvent,
+      before,
+      after,
+      key,
+      oldKey,
+    });
     group.ordinal += 1;
     this.#rowInEvent += 1;
     group.bytes += (before?.length ?? 0) + (after?.length ?? 0);
@@ -192,7 +210,11 @@ export class TransactionAssembler implements RowReceiver {
 
   #end(group: Group): void {
     this.#group = undefined;
-    this.#receiver.end({ transaction: group.transaction, from: group.from, print: group.print.toString(16).padStart(8, '0') }, group.changes, group.bytes);
+    this.#receiver.end(
+      { transaction: group.transaction, from: group.from, print: group.print.toString(16).padStart(8, '0') },
+      group.changes,
+      group.bytes,
+    );
   }
 
   /**
@@ -206,7 +228,11 @@ export class TransactionAssembler implements RowReceiver {
 
   #rollbackTo(group: Group, name: string, place: Place): void {
     const savepoint = group.savepoints.get(name);
-    if (!savepoint) throw unsupportedEvent(`ROLLBACK TO a savepoint that was not set, at ${placeText(place)}`, 'Report this with the output of mysqlbinlog at that place.');
+    if (!savepoint)
+      throw unsupportedEvent(
+        `ROLLBACK TO a savepoint that was not set, at ${placeText(place)}`,
+        'Report this with the output of mysqlbinlog at that place.',
+      );
     this.#drop(group, savepoint, place);
   }
 
@@ -217,7 +243,9 @@ export class TransactionAssembler implements RowReceiver {
         'Start a new pipeline behind this transaction.',
       );
     }
-    const kept = group.changes.filter((change, index) => index < since.length || this.#options.untransactional.has(this.#options.tableNameOf(change.schema)));
+    const kept = group.changes.filter(
+      (change, index) => index < since.length || this.#options.untransactional.has(this.#options.tableNameOf(change.schema)),
+    );
     group.changes = kept;
     group.bytes = kept.reduce((sum, change) => sum + (change.before?.length ?? 0) + (change.after?.length ?? 0), 0);
   }

@@ -36,7 +36,24 @@ export function writeInt(w: Uint8Array, q: number, value: number): number {
     const high = Math.floor(rest / 1e8);
     return writeDigits(w, writeInt(w, at, high), rest - high * 1e8, 8);
   }
-  const count = rest < 1e5 ? (rest < 100 ? 2 : rest < 1e3 ? 3 : rest < 1e4 ? 4 : 5) : rest < 1e7 ? (rest < 1e6 ? 6 : 7) : rest < 1e8 ? 8 : rest < 1e9 ? 9 : 10;
+  const count =
+    rest < 1e5
+      ? rest < 100
+        ? 2
+        : rest < 1e3
+          ? 3
+          : rest < 1e4
+            ? 4
+            : 5
+      : rest < 1e7
+        ? rest < 1e6
+          ? 6
+          : 7
+        : rest < 1e8
+          ? 8
+          : rest < 1e9
+            ? 9
+            : 10;
   return writeDigits(w, at, rest, count);
 }
 

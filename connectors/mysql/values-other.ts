@@ -69,7 +69,14 @@ export function writeLarge(out: JsonOut, room: number, b: Buffer, from: number, 
 }
 
 /** Any text through a decoder that throws TypeError or RangeError where the bytes are invalid. */
-export function writeThrough(out: JsonOut, room: number, decode: (bytes: Uint8Array) => string, b: Buffer, from: number, to: number): boolean {
+export function writeThrough(
+  out: JsonOut,
+  room: number,
+  decode: (bytes: Uint8Array) => string,
+  b: Buffer,
+  from: number,
+  to: number,
+): boolean {
   let text: string;
   try {
     text = decode(b.subarray(from, to));

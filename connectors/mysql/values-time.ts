@@ -116,4 +116,3 @@ export function writeYear(w: Uint8Array, q: number, stored: number): number {
   }
   return writeDigits(w, q, 1900 + stored, 4);
 }
-

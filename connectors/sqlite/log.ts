@@ -115,12 +115,15 @@ class SqliteLog implements Log {
           logger.warn({ group }, 'this member was silent too long and lost its partitions, joining anew');
           this.#leave(membership);
           membership = join();
+          // What it read until now is somebody else's, also when its new share is empty and there is nothing to claim.
+          cursors = this.#cursors(store, partitions, new Map());
         }
         const share = membership.toClaim;
         if (share) {
           membership.claim(share);
           const from = await claim(share);
-          if (either.aborted || !membership.holds) continue;
+          // Whoever took some of it meanwhile may have moved on, and retention with it: then these answers are old.
+          if (either.aborted || !membership.confirmed()) continue;
           const offsets = new Map(share.map((partition) => [partition, from.get(partition) ?? 0]));
           cursors = this.#cursors(store, partitions, offsets);
           groups.applied(group, offsets);

@@ -59,6 +59,12 @@ export class Membership implements Disposable {
     if (performance.now() - this.#beatenAtMs > 1.5 * this.#parts.timing.heartbeat) this.#tick();
   }
 
+  /** After a claim: whether the share is still what was claimed, by a fresh look at the group. */
+  confirmed(): boolean {
+    this.#tick();
+    return this.holds && this.toClaim === undefined;
+  }
+
   #tick(): void {
     const { groups, group, logger, changed } = this.#parts;
     if (!this.holds) return;

@@ -53,8 +53,12 @@ export function makeOutput({ stdout, stderr, stdin }: Streams, environment: Read
 async function ask(question: string, input: NodeJS.ReadStream, output: NodeJS.WriteStream): Promise<boolean> {
   const { createInterface } = await import('node:readline/promises');
   const lines = createInterface({ input, output });
+  const closed = new AbortController();
+  for (const event of ['SIGINT', 'close']) lines.once(event, () => closed.abort());
   try {
-    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim());
+    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `, { signal: closed.signal })).trim());
+  } catch {
+    return false; // Ctrl-C or the end of the input is a no.
   } finally {
     lines.close();
   }

@@ -198,6 +198,7 @@ export function controlContract(name: string, makeHarness: MakeHarness): void {
       expect([state.logId, state.start?.position, state.complete?.position]).toEqual([logId, 'begin', 'five']);
       expect(partition?.startOffset).toBeGreaterThan(0);
       expect(partition?.startOffset).toBe(partition?.endOffset);
+      await expectCode(collect(log, new Map([[people, 0]]), 1), 'LOG_LOST_HISTORY');
       const tail = await (await log.lead(never)).tail();
       expect(tail.partitions.get(people)?.last?.version).toBe(versionAt(4));
     });

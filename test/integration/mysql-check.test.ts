@@ -43,7 +43,9 @@ test('every table problem comes at once, each with its remedy', async () => {
 });
 
 test('every setting that is wrong comes with the statement that mends it', async () => {
-  await sql.query("SET GLOBAL binlog_row_image = MINIMAL, GLOBAL binlog_row_metadata = MINIMAL, GLOBAL binlog_transaction_compression = ON, GLOBAL binlog_row_value_options = 'PARTIAL_JSON', GLOBAL sync_binlog = 0");
+  await sql.query(
+    "SET GLOBAL binlog_row_image = MINIMAL, GLOBAL binlog_row_metadata = MINIMAL, GLOBAL binlog_transaction_compression = ON, GLOBAL binlog_row_value_options = 'PARTIAL_JSON', GLOBAL sync_binlog = 0",
+  );
   const findings = await check(stack.urls.mysql, 't');
   const fixes = findings.map(({ fix }) => fix ?? '');
   expect(findings.map(({ level }) => level)).toEqual(['error', 'error', 'error', 'error', 'warning']);
@@ -63,7 +65,9 @@ test('rows written without FULL metadata stop and name the setting', async () =>
 test('rows without checksum are read, and the switch in mid-stream is followed', async () => {
   const source = mysqlSource(mysqlSettings(stack.urls.mysql), [table('t')]);
   const start = await source.start();
-  await sql.query("INSERT INTO t VALUES (10, 'a'); SET GLOBAL binlog_checksum = NONE; INSERT INTO t VALUES (11, 'b'); SET GLOBAL binlog_checksum = CRC32; INSERT INTO t VALUES (12, 'c')");
+  await sql.query(
+    "INSERT INTO t VALUES (10, 'a'); SET GLOBAL binlog_checksum = NONE; INSERT INTO t VALUES (11, 'b'); SET GLOBAL binlog_checksum = CRC32; INSERT INTO t VALUES (12, 'c')",
+  );
   const { changes, position } = await readChanges(source, start, 3);
   expect(changes.map(({ key }) => key)).toEqual([{ id: 10 }, { id: 11 }, { id: 12 }]);
   await sql.query("SET GLOBAL binlog_checksum = NONE; INSERT INTO t VALUES (13, 'd')");
@@ -100,7 +104,11 @@ test('a wrong password is fatal, an unreachable server is not; both are findings
   const url = new URL(stack.urls.mysql);
   url.password = 'secret-and-wrong';
   const wrong = mysqlSource(mysqlSettings(url.href), [table('t')]);
-  await expect(wrong.start()).rejects.toMatchObject({ code: 'SOURCE_AUTH', fault: 'fatal', message: expect.not.stringContaining('secret-and-wrong') });
+  await expect(wrong.start()).rejects.toMatchObject({
+    code: 'SOURCE_AUTH',
+    fault: 'fatal',
+    message: expect.not.stringContaining('secret-and-wrong'),
+  });
   expect(await wrong.check()).toMatchObject([{ level: 'error', code: 'SOURCE_AUTH' }]);
   const away = mysqlSource(mysqlSettings('mysql://root@127.0.0.1:1'), [table('t')]);
   await expect(away.start()).rejects.toMatchObject({ code: 'SOURCE_UNREACHABLE', fault: 'retry' });

@@ -17,7 +17,9 @@ async function connect(stack: Stack<'mysql'>): Promise<Connection> {
 }
 
 async function createTables(sql: Connection): Promise<void> {
-  await sql.query('CREATE DATABASE shop; USE shop; CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(40)); CREATE TABLE other (id INT PRIMARY KEY)');
+  await sql.query(
+    'CREATE DATABASE shop; USE shop; CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(40)); CREATE TABLE other (id INT PRIMARY KEY)',
+  );
 }
 
 describe('with GTIDs', () => {
@@ -29,7 +31,10 @@ describe('with GTIDs', () => {
   const openReplica = () => mysqlSource(mysqlSettings(replica.urls.mysql), [t]);
 
   beforeAll(async () => {
-    [stack, replica] = await Promise.all([privateStack({ servers: ['mysql'] }), privateStack({ servers: ['mysql'], extraArgs: { mysql: ['--server-id=2'] } })]);
+    [stack, replica] = await Promise.all([
+      privateStack({ servers: ['mysql'] }),
+      privateStack({ servers: ['mysql'], extraArgs: { mysql: ['--server-id=2'] } }),
+    ]);
     [sql, replicaSql] = await Promise.all([connect(stack), connect(replica)]);
     await createTables(sql);
     const { port } = new URL(stack.urls.mysql);
@@ -44,7 +49,9 @@ describe('with GTIDs', () => {
   });
   const onReplica = (id: number) =>
     until(async () => {
-      const [rows] = await replicaSql.query(`SELECT COUNT(*) AS n FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'shop' AND TABLE_NAME = 't'`);
+      const [rows] = await replicaSql.query(
+        `SELECT COUNT(*) AS n FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'shop' AND TABLE_NAME = 't'`,
+      );
       if (Number((rows as { n: number }[])[0]?.n) === 0) return false;
       const [found] = await replicaSql.query('SELECT id FROM shop.t WHERE id = ?', [id]);
       return (found as unknown[]).length > 0;
@@ -109,7 +116,10 @@ describe('with GTIDs', () => {
   test('a frozen server is silent, and that is an error to retry', async (context) => {
     const { pid } = stack.servers.mysql;
     // Only a server that runs natively can be frozen from here.
-    if (pid === undefined) return context.skip();
+    if (pid === undefined) {
+      context.skip();
+      return;
+    }
     const start = await open().start();
     const failure = readFailure(mysqlSource(mysqlSettings(stack.urls.mysql, { heartbeatSeconds: 0.3 }), [t]), start);
     await readChanges(open(), start, 0);
@@ -147,7 +157,9 @@ describe('with GTIDs', () => {
     expect(await readFailure(open(), position)).toMatchObject({ code: 'SOURCE_HISTORY_DIVERGED', fault: 'fatal' });
     // A backup that was restored and rolled forward holds the very transaction, at another place in other files.
     const { throughUs } = JSON.parse(position) as { throughUs: number };
-    await lost(`SET original_commit_timestamp = ${throughUs}; INSERT INTO t VALUES (50, 'a'); SET original_commit_timestamp = 36028797018963968`);
+    await lost(
+      `SET original_commit_timestamp = ${throughUs}; INSERT INTO t VALUES (50, 'a'); SET original_commit_timestamp = 36028797018963968`,
+    );
     await sql.query("INSERT INTO t VALUES (52, 'next')");
     const { changes } = await readChanges(open(), position, 1);
     expect(keysOf(changes)).toEqual([52]);
@@ -161,7 +173,10 @@ describe('without GTIDs', () => {
   const open = () => mysqlSource(mysqlSettings(stack.urls.mysql), [t, { database: 'shop', table: 'm' }]);
 
   beforeAll(async () => {
-    stack = await privateStack({ servers: ['mysql'], extraArgs: { mysql: ['--gtid-mode=OFF', '--enforce-gtid-consistency=OFF', '--max-binlog-size=4096'] } });
+    stack = await privateStack({
+      servers: ['mysql'],
+      extraArgs: { mysql: ['--gtid-mode=OFF', '--enforce-gtid-consistency=OFF', '--max-binlog-size=4096'] },
+    });
     sql = await connect(stack);
     await createTables(sql);
     await sql.query('CREATE TABLE m (id INT PRIMARY KEY) ENGINE = MyISAM');
@@ -192,7 +207,11 @@ describe('without GTIDs', () => {
 
   test('engines without transactions: rows that a rollback keeps come, rows that it drops do not', async () => {
     const start = await open().start();
-    await sql.query('BEGIN; INSERT INTO t VALUES (101, NULL); INSERT INTO m VALUES (101); SAVEPOINT s; INSERT INTO t VALUES (102, NULL); INSERT INTO m VALUES (102); ROLLBACK TO s; INSERT INTO t VALUES (103, NULL); COMMIT').catch(() => undefined);
+    await sql
+      .query(
+        'BEGIN; INSERT INTO t VALUES (101, NULL); INSERT INTO m VALUES (101); SAVEPOINT s; INSERT INTO t VALUES (102, NULL); INSERT INTO m VALUES (102); ROLLBACK TO s; INSERT INTO t VALUES (103, NULL); COMMIT',
+      )
+      .catch(() => undefined);
     await sql.query('BEGIN; INSERT INTO t VALUES (111, NULL); INSERT INTO m VALUES (111); ROLLBACK').catch(() => undefined);
     await sql.query('INSERT INTO t VALUES (120, NULL)');
     const [kept] = await sql.query("SELECT CONCAT('t', id) AS k FROM t WHERE id > 100 UNION ALL SELECT CONCAT('m', id) FROM m");

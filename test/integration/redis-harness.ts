@@ -21,7 +21,7 @@ export function tableOf(columns: Readonly<Record<string, ColumnKind>>, key: read
 /** The version of the row at `at` in the source's one order. */
 export const versionAt = (at: number) => versionOf(versionPrefix({ epoch: 1, file: 1, offset: 4 }), at, 2);
 
-export const entryAt = (schema: TableSchema, at: number, change: Change): Entry => ({
+const entryAt = (schema: TableSchema, at: number, change: Change): Entry => ({
   mapping: 0,
   event: { ...change, schema, version: versionAt(at), committedAtUs: at, transactionId: `uuid:${at}` },
 });

@@ -52,7 +52,7 @@ export class Slot {
       (thrown: unknown) => {
         this.failure = asCrossfadeError(thrown);
         const { code, message, cause } = this.failure;
-        const stack = cause instanceof Error ? (cause.stack ?? '') : '';
+        const stack = cause instanceof Error ? (cause.stack ?? '') : (this.failure.stack ?? '');
         if (!world.mayFail.has(code)) world.violate(`${process.name} stopped for ever: ${code} ${message} ${stack}`);
       },
     );

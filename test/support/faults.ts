@@ -108,7 +108,7 @@ export class SimulatedProcess {
   }
 }
 
-export class InjectedFault extends CrossfadeError {}
+class InjectedFault extends CrossfadeError {}
 
 function lost(what: string, how: string): InjectedFault {
   return new InjectedFault({ code: 'LOG_UNREACHABLE', fault: 'retry', message: `${what}: ${how}`, remedy: 'None: the simulation did it.' });

@@ -6,7 +6,7 @@ import { tableName } from '../../src/core/change.ts';
 import type { Mapping, StreamSpec } from '../../src/core/ports.ts';
 import type { Random } from './random.ts';
 
-export interface PlannedTable {
+interface PlannedTable {
   readonly id: TableId;
   readonly columns: readonly ColumnSchema[];
   readonly key: readonly string[];

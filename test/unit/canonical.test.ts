@@ -33,6 +33,19 @@ test('equal keys are equal text and different keys never are', () => {
   );
 });
 
+test('two texts run together are never two others', () => {
+  const text = fc.string({ unit: fc.constantFrom('s', '1', ':', '2'), maxLength: 8 });
+  fc.assert(
+    fc.property(text, fc.nat(8), fc.nat(8), (whole, one, other) => {
+      const cut = (at: number) => keyText(['a', 'b'], { a: whole.slice(0, at), b: whole.slice(at) });
+      expect(cut(one) === cut(other)).toBe(Math.min(one, whole.length) === Math.min(other, whole.length));
+      // The mark of a text in front of the second one, as if it belonged to the first.
+      expect(keyText(['a', 'b'], { a: `${whole}s`, b: '' })).not.toBe(keyText(['a', 'b'], { a: whole, b: 's' }));
+    }),
+    { numRuns: 3000 },
+  );
+});
+
 test('the examples of the comment', () => {
   expect(keyText(['a', 'b'], { a: 'a|b', b: 'c' })).not.toBe(keyText(['a', 'b'], { a: 'a', b: 'b|c' }));
   expect(new Set([canonicalValue(1), canonicalValue('1'), canonicalValue(null), canonicalValue('NULL'), canonicalValue(true)]).size).toBe(

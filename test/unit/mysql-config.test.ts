@@ -1,0 +1,117 @@
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { mysqlSchema } from '../../connectors/mysql/config.ts';
+import { fromDriver } from '../../connectors/mysql/errors.ts';
+import { describePosition, fileNumber, parsePosition, positionText, type MysqlPosition } from '../../connectors/mysql/position.ts';
+
+const defaults = { port: 3306, password: '', tls: false, heartbeatSeconds: 2 };
+
+describe('configuration', () => {
+  test.each([
+    ['mysql://me:p%40ss@db.internal:3307', { ...defaults, host: 'db.internal', port: 3307, user: 'me', password: 'p@ss' }],
+    ['mysql://db', { ...defaults, host: 'db', user: 'root' }],
+    ['mysql://me@[::1]/', { ...defaults, host: '::1', user: 'me' }],
+    [
+      { url: 'mysql://me@db', tls: true },
+      { ...defaults, host: 'db', user: 'me', tls: true },
+    ],
+    [
+      { host: 'db', user: 'me', tls: { ca: 'ca.pem' } },
+      { ...defaults, host: 'db', user: 'me', tls: { ca: 'ca.pem', verify: true } },
+    ],
+    [
+      { url: 'mysql://me@db', start: { gtid: '' } },
+      { ...defaults, host: 'db', user: 'me', start: { gtid: '' } },
+    ],
+    [
+      { url: 'mysql://me@db', start: { file: 'binlog.000004', offset: 4 } },
+      { ...defaults, host: 'db', user: 'me', start: { file: 'binlog.000004', offset: 4 } },
+    ],
+  ])('%j', (input, expected) => {
+    expect(mysqlSchema.parse(input)).toEqual(expected);
+  });
+
+  test.each([
+    ['postgres://me@db'],
+    ['mysql://'],
+    ['mysql://db/shop'],
+    ['mysql://db?tls=true'],
+    [{ host: 'db' }],
+    [{ url: 'mysql://db', hots: 'db' }],
+    [{ url: 'mysql://db', start: { file: 'binlog', offset: 4 } }],
+  ])('%j is refused', (input) => {
+    expect(mysqlSchema.safeParse(input).success).toBe(false);
+  });
+
+  test('it has a JSON Schema for editors', () => {
+    expect(JSON.stringify(z.toJSONSchema(mysqlSchema, { io: 'input' }))).toContain('serverId');
+  });
+});
+
+describe('errors of the driver', () => {
+  test.each([
+    [{ code: 'ECONNREFUSED' }, 'SOURCE_UNREACHABLE', 'retry'],
+    [{ code: 'PROTOCOL_CONNECTION_LOST' }, 'SOURCE_UNREACHABLE', 'retry'],
+    [{ code: 'ER_CON_COUNT_ERROR', errno: 1040 }, 'SOURCE_UNREACHABLE', 'retry'],
+    [{ code: 'ER_SERVER_SHUTDOWN', errno: 1053 }, 'SOURCE_UNREACHABLE', 'retry'],
+    [{ code: 'ER_ACCESS_DENIED_ERROR', errno: 1045 }, 'SOURCE_AUTH', 'fatal'],
+    [{ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }, 'SOURCE_AUTH', 'fatal'],
+    [{ code: 'ER_SPECIFIC_ACCESS_DENIED_ERROR', errno: 1227 }, 'SOURCE_PRIVILEGE', 'fatal'],
+    [{ errno: 1236, message: 'Could not find first log file name in binary log index file' }, 'SOURCE_POSITION_PURGED', 'fatal'],
+    [{ errno: 1236, message: 'Cannot replicate because the source purged required binary logs.' }, 'SOURCE_POSITION_PURGED', 'fatal'],
+    [
+      { errno: 1236, message: 'A replica with the same server_uuid/server_id as this replica has connected to the source' },
+      'SOURCE_SERVER_ID_TAKEN',
+      'retry',
+    ],
+    [{ errno: 1236, message: 'bogus data in log event; the first event' }, 'SOURCE_POSITION_INVALID', 'fatal'],
+    [{ errno: 1236, message: 'something new' }, 'SOURCE_FAILED', 'fatal'],
+    [{ errno: 9999, code: 'ER_WHATEVER', message: "near 'secret'" }, 'SOURCE_FAILED', 'fatal'],
+    ['a string', 'SOURCE_FAILED', 'fatal'],
+  ])('%j', (thrown, code, fault) => {
+    const error = fromDriver(thrown, 'reading');
+    expect(error).toMatchObject({ code, fault });
+    expect(error.message).not.toContain('secret');
+    expect(error.remedy).not.toBe('');
+  });
+});
+
+describe('positions', () => {
+  const position: MysqlPosition = {
+    uuid: 'u',
+    epoch: 1,
+    gtid: null,
+    file: 'binlog.000042',
+    pos: 2 ** 33,
+    last: { file: 'binlog.000042', pos: 4, gtid: null, print: '00' },
+    xa: ['x'],
+    throughUs: 5,
+  };
+  test('are text that comes back, and have a form for people', () => {
+    expect(parsePosition(positionText(position))).toEqual(position);
+    expect(describePosition(position)).toBe(`binlog.000042:${2 ** 33}`);
+    expect(describePosition({ ...position, gtid: '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5' })).toBe(
+      '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5',
+    );
+  });
+  test.each([
+    { uuid: 1 },
+    { epoch: -1 },
+    { gtid: 5 },
+    { gtid: 'no set' },
+    { file: '' },
+    { pos: 1.5 },
+    { last: {} },
+    { xa: null },
+    { throughUs: 'now' },
+  ])('%j is not one', (wrong) => {
+    expect(() => parsePosition(JSON.stringify({ ...position, ...wrong }))).toThrow(
+      expect.objectContaining({ code: 'SOURCE_POSITION_INVALID' }),
+    );
+  });
+  test('file numbers beyond a million', () => {
+    expect(fileNumber('mysql-bin.1000001')).toBe(1_000_001);
+    expect(fileNumber('a.b.000007')).toBe(7);
+    expect(() => fileNumber('binlog')).toThrow(/position/);
+  });
+});
