@@ -28,7 +28,9 @@ export async function discoverTables(settings: Config['source']['settings'], dat
 
 /** With a service's own `streams`, only its share of the log; with all of them, what capture and status see. */
 export function openLog(config: Config, streams: readonly StreamSpec[], logger: Logger): Promise<Log> {
-  return openSqliteLog(config.log.settings, { pipeline: config.pipeline, streams, codec, logger });
+  // A service that has never run yet must hold back retention too.
+  const groups = config.services.map((service) => ({ name: service.name, topics: service.streams.map(({ topic }) => topic) }));
+  return openSqliteLog(config.log.settings, { pipeline: config.pipeline, streams, codec, logger, groups });
 }
 
 export function openSink(config: Config, service: ServiceConfig, logger: Logger): Promise<Sink> {

@@ -71,6 +71,9 @@ class ApplySession {
     for (const partition of partitions) this.#applied.delete(partition);
     const claimed = await claimPartitions({ service, mappingHash, log: this.#log, sink: this.#sink }, partitions, this.#run.signal);
     this.#logId = claimed.logId;
+    // The claim rolled back what was open: it is neither written nor to be reported.
+    if (this.#anyOpen) this.#written.clear();
+    this.#anyOpen = false;
     const offsets = new Map<PartitionId, number>();
     for (const [partition, { offset, skipThrough }] of claimed.resumes) {
       offsets.set(partition, offset);
