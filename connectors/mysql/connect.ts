@@ -8,6 +8,8 @@ import type { MysqlSettings } from './config.ts';
 import { fromDriver } from './errors.ts';
 
 const connectTimeoutMs = 10_000;
+/** A server that was frozen takes the question and never answers. */
+const answerTimeoutMs = 15_000;
 
 /** `host:port`, for messages. */
 export const serverName = ({ host, port }: MysqlSettings): string => `${host}:${port}`;
@@ -68,7 +70,7 @@ export class Metadata implements AsyncDisposable {
 
   async rows(sql: string, values: readonly (string | number)[] = []): Promise<readonly Row[]> {
     try {
-      const [rows] = await this.#connection.query<RowDataPacket[]>(sql, [...values]);
+      const [rows] = await this.#connection.query<RowDataPacket[]>({ sql, values: [...values], timeout: answerTimeoutMs });
       return rows;
     } catch (error) {
       throw fromDriver(error, this.#doing);

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import { corruptEvent, unsupportedEvent } from './errors.ts';
 
-export type Handled =
+type Handled =
   | 'query'
   | 'rotate'
   | 'format'

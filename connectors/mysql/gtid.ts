@@ -20,7 +20,7 @@ function transactionNumber(text: string, whole: string): number {
 }
 
 /** `uuid` or `uuid:tag`, and its number, of a single GTID. */
-export function splitGtid(gtid: string): { readonly source: string; readonly number: number } {
+function splitGtid(gtid: string): { readonly source: string; readonly number: number } {
   const at = gtid.lastIndexOf(':');
   return { source: gtid.slice(0, at), number: transactionNumber(gtid.slice(at + 1), gtid) };
 }

@@ -9,7 +9,7 @@ import type { Metadata } from './connect.ts';
 import { diverged, purged, setting } from './errors.ts';
 import { GtidSet } from './gtid.ts';
 import type { MysqlPosition } from './position.ts';
-import type { ReadPlan } from './reader.ts';
+import type { ReadPlan } from './read-plan.ts';
 import type { Place } from './transaction.ts';
 
 export interface ServerState {

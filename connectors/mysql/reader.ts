@@ -1,6 +1,6 @@
 /** The order of a binlog stream: packet after packet to the right handler, and where each event is in which file. */
 import { tableName } from '../../src/core/change.ts';
-import { CrossfadeError } from '../../src/core/errors.ts';
+import type { CrossfadeError } from '../../src/core/errors.ts';
 import { corruptEvent, diverged } from './errors.ts';
 import {
   checksumBytes,
@@ -15,32 +15,16 @@ import {
 import { parseGtidEvent, parsePreviousGtids, parseTaggedGtidEvent, type GtidEvent } from './gtid-event.ts';
 import { GtidSet } from './gtid.ts';
 import { JsonOut } from './json-out.ts';
-import { fileNumber, positionText, type LastTransaction, type MysqlPosition } from './position.ts';
+import { fileNumber, positionText, type LastTransaction } from './position.ts';
 import type { Outbox } from './outbox.ts';
+import type { ReadPlan } from './read-plan.ts';
+import { HeartbeatClock } from './heartbeat.ts';
+import { refuseStatement } from './refusals.ts';
 import { countRows, decodeRows, parseRowsHeader, type RowsKind } from './rows.ts';
 import { Shapes, tableId, type Tables } from './shapes.ts';
 import { meaningOf, type StatementMeaning } from './statement.ts';
 import { placeText, TransactionAssembler, type EndedTransaction, type Place, type TransactionReceiver } from './transaction.ts';
 import type { RowChange } from '../../src/core/ports.ts';
-
-/** Where reading goes on, as history.ts decided. */
-export interface ReadPlan {
-  readonly from: MysqlPosition;
-  /** The server that is read. */
-  readonly uuid: string;
-  readonly epoch: number;
-  /** Our GTID set counts; else file and offset do. */
-  readonly byGtid: boolean;
-  /** The set is not known yet: it is collected from the file's start. */
-  readonly seedGtids: boolean;
-  /** Must be met again, with the same content, before anything goes out. */
-  readonly prove: LastTransaction | null;
-  /** Where the dump begins: by set, or by place. */
-  readonly dumpGtids: string;
-  readonly dumpFrom: Place;
-  /** The server's end when we connected: beyond it `prove` can no longer come. */
-  readonly end: Place;
-}
 
 export interface ReaderOptions {
   readonly tables: Tables;
@@ -72,13 +56,14 @@ export class BinlogReader implements TransactionReceiver {
   #purpose: 'deliver' | 'prove' | 'skip' = 'deliver';
   #committed: { file: string; pos: number; last: LastTransaction | null };
   #throughUs: number;
-  #lastArrivalMs = 0;
+  readonly #clock: HeartbeatClock;
   #started = false;
 
   constructor(plan: ReadPlan, options: ReaderOptions) {
     this.#plan = plan;
     this.#options = options;
     this.#shapes = new Shapes(options.tables);
+    this.#clock = new HeartbeatClock(options.heartbeatUs, options.clockOffsetUs);
     this.#gtids = plan.byGtid ? GtidSet.parse(plan.from.gtid ?? '') : null;
     this.#prove = plan.prove;
     this.#epoch = plan.epoch;
@@ -123,7 +108,7 @@ export class BinlogReader implements TransactionReceiver {
     if (header.inFile && treatment?.handle !== 'heartbeat') this.#advance();
     if (treatment)
       this.#handle(treatment.handle, treatment.version ?? 2, b, from + headerBytes, this.#checksums || format ? end - checksumBytes : end);
-    this.#lastArrivalMs = performance.now();
+    this.#clock.arrived();
   }
 
   /** Offsets come with 32 bits; only forward is possible, so the nearest one ahead is meant. */
@@ -225,33 +210,10 @@ export class BinlogReader implements TransactionReceiver {
     if (sql === 'BEGIN') return this.#assembler.statement(begin, this.#place());
     const meaning = meaningOf(sql, database);
     const place = this.#place();
-    if (this.#purpose === 'deliver') this.#refuse(meaning, place);
+    if (this.#purpose === 'deliver') refuseStatement(meaning, this.#options.tables.mapped, placeText(place));
     if (meaning.kind === 'destroys' || meaning.kind === 'ignore' || meaning.kind === 'unknown')
       this.#assembler.fingerprint('statement', Buffer.from(sql));
     this.#assembler.statement(meaning, place);
-  }
-
-  #refuse(meaning: StatementMeaning, place: Place): void {
-    const { mapped } = this.#options.tables;
-    if (meaning.kind === 'unknown')
-      throw statementUnsupported(
-        `${meaning.what}, written as a statement`,
-        place,
-        'SET PERSIST binlog_format = ROW; and end the sessions that set another format. Then start a new pipeline.',
-      );
-    if (meaning.kind !== 'destroys') return;
-    const folded = new Map([...mapped].map((name) => [name.toLowerCase(), name]));
-    const ofDatabase = meaning.database === undefined ? undefined : tableName({ database: meaning.database, table: '' }).toLowerCase();
-    const hit =
-      meaning.tables.map((table) => folded.get(tableName(table).toLowerCase())).find((name) => name !== undefined) ??
-      (ofDatabase === undefined ? undefined : [...folded].find(([name]) => name.startsWith(ofDatabase))?.[1]);
-    if (hit !== undefined) {
-      throw statementUnsupported(
-        `${meaning.what} on ${hit}`,
-        place,
-        `It changes the rows of ${hit} without row events, which is not carried yet. Do the same in the targets, then start a new pipeline.`,
-      );
-    }
   }
 
   #rows(kind: RowsKind, version: 1 | 2, b: Buffer, body: number, end: number): void {
@@ -295,11 +257,6 @@ export class BinlogReader implements TransactionReceiver {
     this.#begun();
   }
 
-  /**
-   * A heartbeat says that the server had nothing to send for one period: what was committed before it is here. When it was
-   * sent is judged by its arrival; one that is late counts for when it was due, and one that follows another at once (the
-   * server sends such when it has skipped what we have) or that a paused socket held back counts for nothing.
-   */
   #heartbeat(): void {
     if (this.#header.logPos > 0 && this.#next % 4294967296 !== this.#header.logPos) {
       this.#header.size = 0;
@@ -311,18 +268,10 @@ export class BinlogReader implements TransactionReceiver {
       this.#begun();
     }
     if (this.#assembler.open) return;
-    const { heartbeatUs, clockOffsetUs } = this.#options;
-    const sinceUs = (performance.now() - this.#lastArrivalMs) * 1000;
-    if (sinceUs > heartbeatUs / 2 && this.#outbox?.paused === false) {
-      const sentUs = Math.round(Date.now() * 1000 + clockOffsetUs - Math.max(0, sinceUs - heartbeatUs)) - clockMarginUs;
-      this.#throughUs = Math.max(this.#throughUs, sentUs);
-    }
+    if (this.#outbox?.paused === false) this.#throughUs = Math.max(this.#throughUs, this.#clock.sentUs());
     this.#outbox?.beat();
   }
 }
-
-/** For the way from the server to here, and clocks that drift. */
-const clockMarginUs = 100_000;
 
 function isBefore(place: Place, other: Place): boolean {
   const number = fileNumber(place.file);
@@ -331,12 +280,3 @@ function isBefore(place: Place, other: Place): boolean {
 }
 
 const begin: StatementMeaning = { kind: 'begin' };
-
-function statementUnsupported(what: string, place: Place, remedy: string): CrossfadeError {
-  return new CrossfadeError({
-    code: 'SOURCE_STATEMENT_UNSUPPORTED',
-    fault: 'fatal',
-    message: `the binlog holds ${what}, at ${placeText(place)}`,
-    remedy,
-  });
-}

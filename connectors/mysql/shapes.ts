@@ -94,7 +94,7 @@ export function schemaOf(
   );
 }
 
-export function unsupportedType(table: string, column: string | undefined, why: string): CrossfadeError {
+function unsupportedType(table: string, column: string | undefined, why: string): CrossfadeError {
   return new CrossfadeError({
     code: 'SOURCE_TYPE_UNSUPPORTED',
     fault: 'fatal',

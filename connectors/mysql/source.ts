@@ -80,7 +80,7 @@ export class MysqlSource implements Source {
   async *read(from: Position, signal: AbortSignal): AsyncGenerator<SourceBatch, void, undefined> {
     const position = parsePosition(from);
     signal.throwIfAborted();
-    using stream = await this.#open(position, signal);
+    using stream = await unlessAborted(this.#open(position, signal), signal);
     const abort = () => stream.abort(signal.reason);
     signal.addEventListener('abort', abort, { once: true });
     this.#streams.add(stream);
@@ -123,6 +123,25 @@ export class MysqlSource implements Source {
         }),
       );
     }
+  }
+}
+
+/** The server may not answer at all: an abort does not wait for it, and what is opened too late is closed again. */
+async function unlessAborted<T extends Disposable>(opening: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => {
+    aborted.reject(signal.reason);
+    // Nobody waits for it any more; its own failure is of no interest either.
+    opening.then(
+      (late) => late[Symbol.dispose](),
+      () => undefined,
+    );
+  };
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([opening, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
   }
 }
 

@@ -95,8 +95,8 @@ function destruction(text: string, database: string): StatementMeaning | undefin
   if (!alter) return undefined;
   const table = tableOf(alter[1] as string, database);
   const what = withoutStrings(alter[2] as string);
-  const renamed = renameTo.test(what) ? (renameTo.exec(alter[2] as string) ?? [undefined, '?']) : null;
-  if (renamed) return { kind: 'destroys', what: 'ALTER TABLE … RENAME', tables: [table, tableOf(renamed[1] as string, database)] };
+  const renamed = renameTo.test(what) ? (renameTo.exec(alter[2] as string) ?? []) : null;
+  if (renamed) return { kind: 'destroys', what: 'ALTER TABLE … RENAME', tables: [table, tableOf(renamed[1] ?? '?', database)] };
   return partitionLoss.test(what) ? { kind: 'destroys', what: 'ALTER TABLE … PARTITION', tables: [table] } : { kind: 'ignore' };
 }
 

@@ -76,7 +76,7 @@ export function writeLong(w: Uint8Array, q: number, low: number, high: number): 
   return writeDigits(w, at, lower, 8);
 }
 
-export function writeAscii(w: Uint8Array, q: number, text: string): number {
+function writeAscii(w: Uint8Array, q: number, text: string): number {
   for (let index = 0; index < text.length; index += 1) w[q + index] = text.charCodeAt(index);
   return q + text.length;
 }

@@ -14,6 +14,21 @@ export function writeUtf8(w: Uint8Array, start: number, b: Uint8Array, from: num
   let q = start;
   let p = from;
   while (p < end) {
+    // Four plain characters at a time: nearly all text is that.
+    while (p + 4 <= end) {
+      const one = b[p] as number;
+      const two = b[p + 1] as number;
+      const three = b[p + 2] as number;
+      const four = b[p + 3] as number;
+      if (((kinds[one] as number) | (kinds[two] as number) | (kinds[three] as number) | (kinds[four] as number)) !== 0) break;
+      w[q] = one;
+      w[q + 1] = two;
+      w[q + 2] = three;
+      w[q + 3] = four;
+      q += 4;
+      p += 4;
+    }
+    if (p >= end) break;
     const byte = b[p] as number;
     const kind = kinds[byte] as number;
     if (kind === 0) {

@@ -1,5 +1,6 @@
 /** Log → transforms → sink, for one service. One session: claim, resume, stream; everything else is the loop's. */
 import { type ChangeEvent, type TableSchema, tableName } from '../core/change.ts';
+import { invariant } from '../core/assert.ts';
 import { readEnvelope } from '../core/envelope.ts';
 import { CrossfadeError } from '../core/errors.ts';
 import { faultPoint } from '../core/fault-point.ts';
@@ -45,6 +46,8 @@ class ApplySession {
   readonly #byTable = new Map<string, readonly number[]>();
   readonly #schemas = new Map<string, TableSchema>();
   readonly #skipThrough = new Map<PartitionId, Version>();
+  /** The last version handed to the sink in each partition. */
+  readonly #last = new Map<PartitionId, Version>();
   /** Written into the sink's open transaction; nothing of it is durable before the sink says `committed`. */
   readonly #written = new Map<PartitionId, number>();
   /** Durable in the target, not told to the log yet. */
@@ -71,12 +74,10 @@ class ApplySession {
     for (const partition of partitions) this.#applied.delete(partition);
     const claimed = await claimPartitions({ service, mappingHash, log: this.#log, sink: this.#sink }, partitions, this.#run.signal);
     this.#logId = claimed.logId;
-    // The claim rolled back what was open: it is neither written nor to be reported.
-    if (this.#anyOpen) this.#written.clear();
-    this.#anyOpen = false;
     const offsets = new Map<PartitionId, number>();
-    for (const [partition, { offset, skipThrough }] of claimed.resumes) {
+    for (const [partition, { offset, skipThrough, after }] of claimed.resumes) {
       offsets.set(partition, offset);
+      this.#last.set(partition, after ?? '');
       if (skipThrough === undefined) this.#skipThrough.delete(partition);
       else this.#skipThrough.set(partition, skipThrough);
     }
@@ -141,9 +142,13 @@ class ApplySession {
   /** Without what the target has already, where offsets could not be trusted. */
   #fresh({ partition, records }: Delivery): readonly LogRecord[] {
     const through = this.#skipThrough.get(partition);
-    if (through === undefined) return records;
-    const fresh = records.filter(({ version }) => version > through);
-    if (fresh.length > 0) this.#skipThrough.delete(partition);
+    const fresh = through === undefined ? records : records.filter(({ version }) => version > through);
+    const [first, last] = [fresh[0], fresh.at(-1)];
+    if (first === undefined || last === undefined) return fresh;
+    this.#skipThrough.delete(partition);
+    // The sink compares progress, not rows: a reader that went back would be written as if it were news.
+    invariant(first.version > (this.#last.get(partition) ?? ''), `the log goes forward in ${partition}`);
+    this.#last.set(partition, last.version);
     return fresh;
   }
 

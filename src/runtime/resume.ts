@@ -79,6 +79,8 @@ function notMet(partition: PartitionId, what: string): CrossfadeError {
 export interface Resume {
   readonly offset: number;
   readonly skipThrough?: Version;
+  /** What the target holds already ends with this version. */
+  readonly after?: Version;
 }
 
 export interface ResumeQuestion {
@@ -103,11 +105,11 @@ export function resumeOf(question: ResumeQuestion): Resume {
   if (progress.mappingHash !== question.mappingHash) throw mappingChanged(service, partition);
   if (progress.nextOffset < startOffset) throw historyLost(service, partition, 'the log was deleted beyond what it has applied');
   // The log lost its end (power cut, restored file): the rows come again at other offsets, so only versions can be trusted.
-  if (progress.nextOffset > endOffset) return { offset: endOffset, skipThrough: progress.version };
+  if (progress.nextOffset > endOffset) return { offset: endOffset, skipThrough: progress.version, after: progress.version };
   if (question.versionBefore !== undefined && question.versionBefore !== progress.version) {
-    return { offset: startOffset, skipThrough: progress.version };
+    return { offset: startOffset, skipThrough: progress.version, after: progress.version };
   }
-  return { offset: progress.nextOffset };
+  return { offset: progress.nextOffset, after: progress.version };
 }
 
 function progressLost(service: string, partition: PartitionId): CrossfadeError {

@@ -126,6 +126,9 @@ describe('with GTIDs', () => {
     process.kill(pid, 'SIGSTOP');
     try {
       expect(await failure).toMatchObject({ code: 'SOURCE_SILENT', fault: 'retry' });
+      // A session that begins now waits for an answer that does not come; an abort must not.
+      const reading = open().read(start, AbortSignal.timeout(200));
+      await expect(reading.next()).rejects.toMatchObject({ name: 'TimeoutError' });
     } finally {
       process.kill(pid, 'SIGCONT');
     }

@@ -53,7 +53,13 @@ describe('section 9: complete records are never guesses', () => {
   it('a stop in the middle of a large transaction completes nothing that lies before its first part', async () => {
     const cluster = new MemoryLogCluster({ codec });
     const [one, two] = [transaction(1), transaction(2)];
-    const batch = (changes: RowChange[], open: boolean, position: string): SourceBatch => ({ changes, bytes: 10, open, position, throughUs: 1 });
+    const batch = (changes: RowChange[], open: boolean, position: string): SourceBatch => ({
+      changes,
+      bytes: 10,
+      open,
+      position,
+      throughUs: 1,
+    });
     const first = [batch(rows(one, 0, 1), false, 'P1'), batch(rows(two, 0, 3), true, 'P1')];
     await session(cluster, first);
     // The second life reads the open transaction again from its beginning, and finds its rows at the partition's tail.

@@ -53,7 +53,10 @@ function store(encoder: Encoder, into: Stored): void {
 
 describe('G2: the open header', () => {
   it('a batch ends inside a transaction exactly when its last record is open, however the parts are cut', () => {
-    const parts = fc.array(fc.tuple(fc.array(fc.integer({ min: 0, max: 50 }), { maxLength: 6 }), fc.boolean()), { minLength: 1, maxLength: 8 });
+    const parts = fc.array(fc.tuple(fc.array(fc.integer({ min: 0, max: 50 }), { maxLength: 6 }), fc.boolean()), {
+      minLength: 1,
+      maxLength: 8,
+    });
     const run = fc.check(
       fc.property(parts, (cuts) => {
         const encoder = new Encoder('p', routing, 1, new TailFilter(nothing));
@@ -75,11 +78,13 @@ describe('G2: the open header', () => {
         }
         const seen = new Map<string, number>();
         for (const { records, batchEnds } of stored.values()) {
-          const idOf = (record: LogRecord) => (JSON.parse(Buffer.from(record.value ?? '').toString()) as { transaction: { id: string } }).transaction.id;
+          const idOf = (record: LogRecord) =>
+            (JSON.parse(Buffer.from(record.value ?? '').toString()) as { transaction: { id: string } }).transaction.id;
           const ids = records.map(idOf);
           for (const id of ids) seen.set(id, (seen.get(id) ?? 0) + 1);
           for (const end of batchEnds) expect(records[end - 1]?.open).toBe(ids[end] === ids[end - 1]);
-          for (const [index, { version }] of records.entries()) if (index > 0) expect(version > (records[index - 1]?.version ?? '')).toBe(true);
+          for (const [index, { version }] of records.entries())
+            if (index > 0) expect(version > (records[index - 1]?.version ?? '')).toBe(true);
         }
         for (const [id, count] of expected) expect(seen.get(id) ?? 0, id).toBe(count);
       }),

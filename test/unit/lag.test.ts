@@ -10,7 +10,13 @@ const log = (throughMs: number, endOffset: number): LogState => ({
   groups: new Map(),
 });
 const ask = (state: LogState, nextOffset: number, nextCommittedMs?: number) =>
-  lagOf({ partition: 'p', log: state, nextOffset, nextCommittedAtUs: nextCommittedMs === undefined ? undefined : nextCommittedMs * 1000, nowMs });
+  lagOf({
+    partition: 'p',
+    log: state,
+    nextOffset,
+    nextCommittedAtUs: nextCommittedMs === undefined ? undefined : nextCommittedMs * 1000,
+    nowMs,
+  });
 
 describe('G11: honest lag', () => {
   it('is near zero on an idle source, not unknown', () => expect(ask(log(nowMs - 400, 10), 10)).toEqual({ seconds: 0.4, changes: 0 }));

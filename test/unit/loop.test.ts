@@ -51,7 +51,10 @@ describe('the loop', () => {
   });
 
   it('takes the unknown for fatal', async () => {
-    await expect(runLoop(() => Promise.reject(new RangeError('x')), rig().options)).rejects.toMatchObject({ code: 'INTERNAL', fault: 'fatal' });
+    await expect(runLoop(() => Promise.reject(new RangeError('x')), rig().options)).rejects.toMatchObject({
+      code: 'INTERNAL',
+      fault: 'fatal',
+    });
   });
 
   it('says a long outage a few times, not a thousand', async () => {

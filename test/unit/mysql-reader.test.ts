@@ -3,7 +3,8 @@ import { crc32 } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { treatmentOf } from '../../connectors/mysql/events.ts';
 import { Outbox } from '../../connectors/mysql/outbox.ts';
-import { BinlogReader, type ReadPlan } from '../../connectors/mysql/reader.ts';
+import type { ReadPlan } from '../../connectors/mysql/read-plan.ts';
+import { BinlogReader } from '../../connectors/mysql/reader.ts';
 import type { MysqlPosition } from '../../connectors/mysql/position.ts';
 import type { CrossfadeError } from '../../src/core/errors.ts';
 

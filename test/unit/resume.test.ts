@@ -27,7 +27,9 @@ describe('section 9: resume of capture', () => {
   });
 
   it('stops when the source goes past a tail without meeting it', () => {
-    expect(() => new TailFilter(tail).admits('a', version(300), 'T3')).toThrow(expect.objectContaining({ code: 'LOG_TAIL_NOT_MET', fault: 'fatal' }));
+    expect(() => new TailFilter(tail).admits('a', version(300), 'T3')).toThrow(
+      expect.objectContaining({ code: 'LOG_TAIL_NOT_MET', fault: 'fatal' }),
+    );
   });
 
   it('stops when the source ends before a tail', () => {
@@ -76,7 +78,7 @@ describe('section 9: where a service goes on', () => {
   const stops = (code: string) => expect.objectContaining({ code, fault: 'fatal', remedy: expect.stringMatching(/.{20}/) as string });
   const deleted = log({ partitions: new Map([['a', { startOffset: 60, endOffset: 100 }]]) });
 
-  it('where its progress says', () => expect(ask(progress())).toEqual({ offset: 50 }));
+  it('where its progress says', () => expect(ask(progress())).toEqual({ offset: 50, after: version(50) }));
   it('a new service starts at the beginning of a log that has it', () => expect(ask(undefined)).toEqual({ offset: 0 }));
   it('a new service after history was deleted stops', () => expect(() => ask(undefined, deleted)).toThrow(stops('LOG_LOST_HISTORY')));
   it('a service whose next record was deleted stops', () => expect(() => ask(progress(), deleted)).toThrow(stops('LOG_LOST_HISTORY')));
@@ -88,10 +90,10 @@ describe('section 9: where a service goes on', () => {
   it('other mappings stop', () => expect(() => ask(progress({ mappingHash: 'other' }))).toThrow(stops('TARGET_MAPPING_CHANGED')));
   it('a target ahead of the log skips by version until the log has caught up', () => {
     const mine = progress({ nextOffset: 120 });
-    expect(ask(mine, log(), undefined)).toEqual({ offset: 100, skipThrough: mine.version });
+    expect(ask(mine, log(), undefined)).toEqual({ offset: 100, skipThrough: mine.version, after: mine.version });
   });
   it('another version at its offset: the log was rewritten, so skip by version from its start', () => {
     const mine = progress();
-    expect(ask(mine, log(), version(7))).toEqual({ offset: 0, skipThrough: mine.version });
+    expect(ask(mine, log(), version(7))).toEqual({ offset: 0, skipThrough: mine.version, after: mine.version });
   });
 });
