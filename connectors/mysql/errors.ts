@@ -73,7 +73,9 @@ export function fromDriver(thrown: unknown, doing: string): CrossfadeError {
       'Give the right "tls.ca" and host name under "source", or the certificate that the server expects.',
     );
   }
-  if (unreachableCodes.has(error.code) || unreachableNumbers.has(error.errno)) {
+  // mysql2 has no code for a question on a connection that died before it was asked.
+  const closed = /in closed state|connection is closed/i.test(error.message);
+  if (closed || unreachableCodes.has(error.code) || unreachableNumbers.has(error.errno)) {
     return make(
       'SOURCE_UNREACHABLE',
       'retry',

@@ -123,7 +123,7 @@ export class BinlogReader implements TransactionReceiver {
     return { file: this.#file, offset: this.#at };
   }
 
-  // eslint-disable-next-line complexity -- the table of events is one switch on purpose: nothing can fall between two.
+  // One switch on purpose: nothing can fall between two.
   #handle(handle: NonNullable<ReturnType<typeof treatmentOf>>['handle'], version: 1 | 2, b: Buffer, body: number, end: number): void {
     switch (handle) {
       case 'table map':

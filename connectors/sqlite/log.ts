@@ -176,6 +176,8 @@ class SqliteLog implements Log {
   }
 
   async state(): Promise<LogState> {
+    // A look must not make what it looks for.
+    if (this.#open === undefined && !existsSync(this.#settings.path)) return { logId: '', partitions: new Map(), groups: new Map() };
     const { store, groups } = await this.#opened();
     const { start, complete, partitions } = readContents(store);
     const leader = groups.leader();

@@ -43,7 +43,7 @@ interface PartitionSample {
   readonly tables: readonly string[];
   readonly nextOffset: number;
   readonly endOffset: number;
-  readonly lagSeconds: number;
+  readonly lagSeconds?: number;
   readonly lagChanges: number;
 }
 
@@ -150,13 +150,16 @@ async function readService(config: Config, service: ServiceConfig, question: Ser
   const partitions = await Promise.all(
     ids.map((partition) => partitionSample(config, service, partition, progress.get(partition), question)),
   );
-  const lags = partitions.map(({ lagSeconds }) => lagSeconds);
+  const lags = partitions.flatMap(({ lagSeconds }) => lagSeconds ?? []);
   return {
     ...head,
     applied: partitions.reduce((sum, { nextOffset }) => sum + nextOffset, 0),
     ...('error' in question.look
       ? {}
-      : { lagSeconds: Math.max(0, ...lags), lagChanges: partitions.reduce((sum, { lagChanges }) => sum + lagChanges, 0) }),
+      : {
+          ...(lags.length === partitions.length ? { lagSeconds: Math.max(0, ...lags) } : {}),
+          lagChanges: partitions.reduce((sum, { lagChanges }) => sum + lagChanges, 0),
+        }),
     partitions,
   };
 }
@@ -174,10 +177,10 @@ async function partitionSample(
   const nextOffset = progress?.nextOffset ?? range?.startOffset ?? 0;
   const endOffset = range?.endOffset ?? 0;
   const base = { partition, tables, nextOffset, endOffset };
-  if ('error' in look) return { ...base, lagSeconds: 0, lagChanges: 0 };
+  if ('error' in look) return { ...base, lagChanges: 0 };
   const nextCommittedAtUs = nextOffset < endOffset ? await firstCommit(look.log, partition, nextOffset) : undefined;
   const { seconds, changes } = lagOf({ partition, log: look.state, nextOffset, nextCommittedAtUs, nowMs: atMs });
-  return { ...base, lagSeconds: seconds, lagChanges: changes };
+  return { ...base, ...(seconds === undefined ? {} : { lagSeconds: seconds }), lagChanges: changes };
 }
 
 async function inTime<T>(what: string, work: () => Promise<T>): Promise<T> {

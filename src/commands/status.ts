@@ -99,7 +99,7 @@ function serviceLines(service: ServiceSample, rates: Rates, output: Output): str
       nextOffset,
       endOffset,
       lagChanges,
-      secondsText(lagSeconds),
+      lagSeconds === undefined ? '-' : secondsText(lagSeconds),
       rates.partitionsPerSecond[service.name]?.[partition] ?? 0,
     ];
   });

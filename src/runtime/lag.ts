@@ -2,7 +2,8 @@
 import type { LogState, PartitionId } from '../core/ports.ts';
 
 export interface Lag {
-  readonly seconds: number;
+  /** undefined: the pipeline never started, so there is nothing that could be late. */
+  readonly seconds: number | undefined;
   /** Records of the log that are not applied yet. */
   readonly changes: number;
 }
@@ -25,6 +26,7 @@ export interface LagQuestion {
 export function lagOf({ partition, log, nextOffset, nextCommittedAtUs, nowMs }: LagQuestion): Lag {
   const endOffset = log.partitions.get(partition)?.endOffset ?? 0;
   const changes = Math.max(0, endOffset - nextOffset);
+  if (log.start === undefined && log.complete === undefined) return { seconds: undefined, changes };
   const throughUs = log.complete?.throughUs ?? (log.start?.writtenAtMs ?? nowMs) * 1000;
   const sinceUs = changes > 0 && nextCommittedAtUs !== undefined ? Math.min(nextCommittedAtUs, throughUs) : throughUs;
   return { seconds: Math.max(0, nowMs - sinceUs / 1000) / 1000, changes };

@@ -4,7 +4,9 @@ import { mysqlSchema } from '../../connectors/mysql/config.ts';
 import { highBytes } from '../../connectors/mysql/outbox.ts';
 import { MysqlSource } from '../../connectors/mysql/source.ts';
 import type { Stack } from '../../stack/stack.ts';
-import { silentLogger } from '../support/mysql-server.ts';
+import type { Position } from '../../src/core/change.ts';
+import type { SourceBatch } from '../../src/core/ports.ts';
+import { silentLogger, until } from '../support/mysql-server.ts';
 import { contractTables, contractTableSql, type SourceHarness, type Statement } from '../support/source-harness.ts';
 import { freshName, privateStack } from '../support/servers.ts';
 import { sourceContract } from './source.contract.ts';
@@ -39,15 +41,28 @@ async function perform(connection: Connection, statement: Statement): Promise<vo
   } else await connection.query(`DELETE FROM ${table} WHERE ${where(statement.key)}`, Object.values(statement.key));
 }
 
-/** Ends every other client's connection, whatever it is doing: a source may still be on its way to its dump. */
-async function cutConnections(connection: Connection): Promise<void> {
-  const [threads] = await connection.query(
-    "SELECT ID AS id FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND COMMAND <> 'Daemon'",
-  );
-  for (const { id } of threads as { id: number }[]) {
-    // One that ended by itself in between is no less cut.
-    await connection.query(`KILL ${id}`).catch(() => undefined);
+/** Counts the readings that are on, so that a cut can wait until all of them are up. */
+class CountedSource extends MysqlSource {
+  readings = 0;
+  override async *read(from: Position, signal: AbortSignal): AsyncGenerator<SourceBatch, void, undefined> {
+    this.readings += 1;
+    try {
+      yield* super.read(from, signal);
+    } finally {
+      this.readings -= 1;
+    }
   }
+}
+
+/** Ends every binlog dump, once each reading has one and those of ended readings are gone. */
+async function cutDumps(connection: Connection, sources: readonly CountedSource[]): Promise<void> {
+  let threads: { id: number }[] = [];
+  await until(async () => {
+    const [rows] = await connection.query("SELECT ID AS id FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'");
+    threads = rows as { id: number }[];
+    return threads.length === sources.reduce((sum, { readings }) => sum + readings, 0);
+  });
+  for (const { id } of threads) await connection.query(`KILL ${id}`);
 }
 
 sourceContract('mysql', async (): Promise<SourceHarness> => {
@@ -57,7 +72,7 @@ sourceContract('mysql', async (): Promise<SourceHarness> => {
   await connection.query(`USE ${database}`);
   for (const table of contractTables) await connection.query(contractTableSql(table));
   const settings = { ...mysqlSchema.parse(stack.urls.mysql), heartbeatSeconds: 0.4 };
-  const sources: MysqlSource[] = [];
+  const sources: CountedSource[] = [];
   const transaction = async (statements: readonly Statement[], end: 'COMMIT' | 'ROLLBACK') => {
     await connection.query('BEGIN');
     for (const statement of statements) await perform(connection, statement);
@@ -67,7 +82,7 @@ sourceContract('mysql', async (): Promise<SourceHarness> => {
     database,
     open: async (tables, options) => {
       const partBytes = options?.batchBytes;
-      const source = new MysqlSource(settings, {
+      const source = new CountedSource(settings, {
         tables,
         keys: new Map(),
         logger: silentLogger,
@@ -89,7 +104,7 @@ sourceContract('mysql', async (): Promise<SourceHarness> => {
       const [rows] = await connection.query('SHOW BINARY LOG STATUS');
       await connection.query('PURGE BINARY LOGS TO ?', [(rows as { File: string }[])[0]?.File]);
     },
-    disconnect: () => cutConnections(connection),
+    disconnect: () => cutDumps(connection, sources),
     buffer: { bytes: () => sources.reduce((sum, source) => sum + source.bufferedBytes, 0), ceilingBytes: highBytes + 512 * 1024 },
     [Symbol.asyncDispose]: async () => {
       await connection.query(`DROP DATABASE ${database}`);

@@ -25,6 +25,9 @@ describe('G11: honest lag', () => {
   });
   it('grows when capture is dead, though nothing is left to apply', () => expect(ask(log(nowMs - 60_000, 10), 10).seconds).toBe(60));
   it('is never negative when clocks disagree', () => expect(ask(log(nowMs + 5000, 10), 10).seconds).toBe(0));
+  it('says nothing of a pipeline that never started', () => {
+    expect(ask({ logId: '', partitions: new Map(), groups: new Map() }, 0).seconds).toBeUndefined();
+  });
   it('counts from the start of a log that never completed', () => {
     const state: LogState = { logId: 'L', start: { position: 'P', writtenAtMs: nowMs - 3000 }, partitions: new Map(), groups: new Map() };
     expect(ask(state, 0)).toEqual({ seconds: 3, changes: 0 });

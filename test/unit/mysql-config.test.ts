@@ -52,6 +52,7 @@ describe('errors of the driver', () => {
   test.each([
     [{ code: 'ECONNREFUSED' }, 'SOURCE_UNREACHABLE', 'retry'],
     [{ code: 'PROTOCOL_CONNECTION_LOST' }, 'SOURCE_UNREACHABLE', 'retry'],
+    [{ message: "Can't add new command when connection is in closed state" }, 'SOURCE_UNREACHABLE', 'retry'],
     [{ code: 'ER_CON_COUNT_ERROR', errno: 1040 }, 'SOURCE_UNREACHABLE', 'retry'],
     [{ code: 'ER_SERVER_SHUTDOWN', errno: 1053 }, 'SOURCE_UNREACHABLE', 'retry'],
     [{ code: 'ER_ACCESS_DENIED_ERROR', errno: 1045 }, 'SOURCE_AUTH', 'fatal'],
