@@ -118,16 +118,17 @@ describe('only our own file is opened', () => {
   test('a directory that does not exist is retried, and found by check with its remedy', async () => {
     const settings = { path: '/nonexistent-crossfade/shop.db', synchronous: 'full', retention: { age: 1, size: 1 } } as const;
     const log = await openSqliteLog(settings, { pipeline: 'shop', streams: [], codec, logger: quiet });
-    const error = await failure(log.state());
+    const error = await failure(log.lead(new AbortController().signal));
     expect([error.code, error.fault]).toEqual(['LOG_UNREACHABLE', 'retry']);
     expect(await log.check()).toEqual([
       expect.objectContaining({ level: 'error', code: 'LOG_UNREACHABLE', fix: 'mkdir -p /nonexistent-crossfade' }),
     ]);
   });
 
-  test('check makes nothing, and finds a changed number of partitions', async () => {
+  test('check and state make nothing, and check finds a changed number of partitions', async () => {
     const harness = harnessOf();
     expect(await (await harness.open()).check()).toEqual([]);
+    expect((await (await harness.open()).state()).partitions.size).toBe(0);
     expect(statSync(harness.path, { throwIfNoEntry: false })).toBeUndefined();
     await written(harness);
     const log = await harness.openWith({ streams: [{ topic: 'shop.people', partitions: 3 }] });
