@@ -52,11 +52,9 @@ export class Sides implements AsyncDisposable {
 
   /** Rows of each table on each side; undefined where a server does not answer now. */
   async countRows(): Promise<TableRows[]> {
-    const [mysql, postgres, redis] = await Promise.all([
-      this.#mysqlCounts().catch(() => undefined),
-      this.#postgresCounts().catch(() => undefined),
-      this.stockKeys().catch(() => undefined),
-    ]);
+    const [postgres, redis] = await Promise.all([this.#postgresCounts().catch(() => undefined), this.stockKeys().catch(() => undefined)]);
+    // The source last: a target that looks as if it were ahead of it would only puzzle.
+    const mysql = await this.#mysqlCounts().catch(() => undefined);
     return shopTables.map(({ name, targets }) => ({
       table: name,
       mysql: mysql?.get(name),

@@ -22,7 +22,11 @@ const longer: Record<string, string> = { CHAOS_KILLS: '20', SIMULATION_HISTORIES
 const longProjects = ['simulation', 'chaos'];
 
 const { values, positionals } = parseArgs({
-  options: { long: { type: 'boolean', default: false }, minutes: { type: 'string', default: '60' }, project: { type: 'string', multiple: true } },
+  options: {
+    long: { type: 'boolean', default: false },
+    minutes: { type: 'string', default: '60' },
+    project: { type: 'string', multiple: true },
+  },
   allowPositionals: true,
 });
 const projects = values.project ?? (values.long ? longProjects : everything);
@@ -31,9 +35,19 @@ const folder = await mkdtemp(join(tmpdir(), 'crossfade-test-'));
 const outcome = join(folder, 'result.json');
 const startedMs = Date.now();
 
-console.log(`tests: ${projects.join(', ')}${values.long ? ` with ${Object.keys(longer).map((name) => `${name}=${env[name]}`).join(' ')}` : ''}`);
+console.log(
+  `tests: ${projects.join(', ')}${
+    values.long
+      ? ` with ${Object.keys(longer)
+          .map((name) => `${name}=${env[name]}`)
+          .join(' ')}`
+      : ''
+  }`,
+);
 const exitCode = await run();
-const result = await readFile(outcome, 'utf8').then((text) => JSON.parse(text) as RunnerResult).catch(() => undefined);
+const result = await readFile(outcome, 'utf8')
+  .then((text) => JSON.parse(text) as RunnerResult)
+  .catch(() => undefined);
 await rm(folder, { recursive: true, force: true });
 const seconds = Math.round((Date.now() - startedMs) / 1000);
 if (result === undefined) {
@@ -44,7 +58,9 @@ if (result === undefined) {
   console.log(`tests: ${projects.join(', ')} took ${seconds} s`);
   // A suite that fails outside of its tests (a hook, an import) counts as one failure: it must never look green.
   const failed = result.numFailedTests === 0 && (exitCode !== 0 || !result.success) ? 1 : result.numFailedTests;
-  console.log(`${result.numPassedTests} passed, ${failed} failed${result.numPendingTests > 0 ? `, ${result.numPendingTests} skipped` : ''}`);
+  console.log(
+    `${result.numPassedTests} passed, ${failed} failed${result.numPendingTests > 0 ? `, ${result.numPendingTests} skipped` : ''}`,
+  );
   process.exitCode = failed === 0 && result.numPassedTests > 0 ? 0 : 1;
 }
 
@@ -52,7 +68,10 @@ async function run(): Promise<number> {
   const vitest = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import.meta.url));
   const chosen = projects.flatMap((name) => ['--project', name]);
   const args = [vitest, 'run', ...chosen, '--reporter=default', '--reporter=json', `--outputFile.json=${outcome}`, ...positionals];
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], { stdio: ['ignore', 'inherit', 'inherit'], env });
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env,
+  });
   const deadline = setTimeout(() => child.kill('SIGTERM'), Number(values.minutes) * 60_000);
   const code = await new Promise<number>((resolve) => child.once('exit', (exit) => resolve(exit ?? 1)));
   clearTimeout(deadline);

@@ -10,8 +10,3 @@ export function invariant(condition: unknown, what: string): asserts condition {
     remedy: 'This is a bug in Crossfade; nothing was acknowledged past it. Report it with the log.',
   });
 }
-
-/** For the branch that the compiler knows to be empty. */
-export function unreachable(never: never): never {
-  throw new TypeError(`unreachable: ${typeof never}`);
-}

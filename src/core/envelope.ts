@@ -111,7 +111,7 @@ function parseEnvelope(bytes: Uint8Array, where: string): Record<string, unknown
 }
 
 /** The transaction of an envelope, without decoding its rows: for the tail of a partition. */
-export function transactionOf(value: Record<string, unknown>): string {
+function transactionOf(value: Record<string, unknown>): string {
   const transaction = value['transaction'];
   const id = isObject(transaction) ? transaction['id'] : undefined;
   return typeof id === 'string' ? id : '';

@@ -6,7 +6,7 @@
  * throwing the signal's reason; every error is a CrossfadeError; disposing twice is allowed and never throws for a
  * connection that is already gone.
  */
-import type { Position, TableId, TableSchema, Value, Version, ChangeEvent } from './change.ts';
+import type { Position, TableId, TableSchema, Version, ChangeEvent } from './change.ts';
 import type { RecordBatchBuilder } from './record-batch.ts';
 
 export interface Logger {
@@ -277,5 +277,3 @@ export interface Transform {
   schema(schema: TableSchema): TableSchema;
   change(event: ChangeEvent): readonly ChangeEvent[];
 }
-
-export type { Value };

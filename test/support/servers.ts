@@ -38,7 +38,7 @@ export interface RedisPrefix extends AsyncDisposable {
 const started = new Map<ServerName, Promise<Stack>>();
 
 /** The shared server of this test run; one that the run did not start (mariadb, kafka) is started once for this file. */
-export async function sharedServer(name: ServerName): Promise<Server> {
+async function sharedServer(name: ServerName): Promise<Server> {
   // Outside a project with the global set-up nothing is provided, and `inject` then answers undefined.
   const provided = inject('stack') as ReturnType<typeof inject<'stack'>> | undefined;
   const own = provided?.[name];

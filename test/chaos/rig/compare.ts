@@ -37,7 +37,8 @@ function compare(name: string, expected: Table, actual: Table): string[] {
   return differences;
 }
 
-const cell = (value: unknown) => (value === null || value === undefined ? '~' : `=${String(value)}`);
+const cell = (value: unknown) => (value === null || value === undefined ? '~' : `=${text(value)}`);
+const text = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
 const double = (value: unknown) => (value === null ? null : Number(value));
 const line = (cells: readonly unknown[]) => cells.map(cell).join('|');
 
