@@ -22,7 +22,7 @@ export function summaryLines({ seconds, counts, restarts, meters, drainSeconds, 
     `${count(counts.rollbacks)} transactions were rolled back and must not be seen.`,
     ...(restarts > 0 ? [`crossfade was started again ${restarts} time${restarts === 1 ? '' : 's'}.`] : []),
     ...Object.entries(meters).map(([target, meter]) => lagLine(target, meter)),
-    `Everything had arrived ${drainSeconds.toFixed(1)} s after the last commit.`,
+    ...(isEqual(verdicts) ? [`Everything had arrived ${drainSeconds.toFixed(1)} s after the last commit.`] : []),
     '',
     row('table', 'in', 'MySQL', 'target', 'equal'),
     ...verdicts.map(({ table, target, sourceRows, targetRows, differing }) =>
