@@ -20,7 +20,6 @@ async function makeHarness(): Promise<SinkHarness> {
     contractMapping(index, index === 0 ? schema.table.table : `public.${schema.table.table}`),
   );
   return {
-    atomicTransactions: true,
     propertyRuns: 25,
     open: () => openPostgresSink(settings, { pipeline: 'contract', service: 'people', mappings, logger: quiet }),
     rows: async (mapping) => {
@@ -40,4 +39,4 @@ async function makeHarness(): Promise<SinkHarness> {
   };
 }
 
-sinkContract('postgres', makeHarness);
+sinkContract('postgres', { atomicTransactions: true }, makeHarness);

@@ -38,7 +38,6 @@ async function makeHarness(): Promise<SinkHarness> {
     if (found.length > 0) await redis.client.del(found);
   };
   return {
-    atomicTransactions: false,
     propertyRuns: 25,
     open: () => openRedisSink(settings, { pipeline, service: 'people', mappings, logger: quiet }),
     rows: async (mapping) => {
@@ -57,4 +56,4 @@ async function makeHarness(): Promise<SinkHarness> {
   };
 }
 
-sinkContract('redis', makeHarness);
+sinkContract('redis', { atomicTransactions: false }, makeHarness);

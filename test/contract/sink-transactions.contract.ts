@@ -5,7 +5,6 @@ import type { Sink } from '../../src/core/ports.ts';
 import { byJson, History, insert, person, remove, update } from './sink-histories.ts';
 
 export interface TransactionStage {
-  isAtomic(): boolean;
   /** The test's own partition. */
   partition(): string;
   open(): Promise<Sink>;
@@ -15,8 +14,7 @@ export interface TransactionStage {
 
 export function openTransactionTests(stage: TransactionStage): void {
   describe('open transactions', () => {
-    test('G2: an open transaction is not seen before its last part', async (context) => {
-      if (!stage.isAtomic()) return context.skip();
+    test('G2: an open transaction is not seen before its last part', async () => {
       const sink = await stage.open();
       await sink.claim([stage.partition()]);
       const history = new History(stage.partition());
@@ -31,11 +29,9 @@ export function openTransactionTests(stage: TransactionStage): void {
       expect((await sink.progress()).get(stage.partition())).toEqual(last.progress);
       await sink.write(history.batch([remove(person(2, 'b'))]));
       expect(await stage.people()).toEqual(byJson([person(1, 'c'), person(3, 'd')]));
-      return undefined;
     });
 
-    test('G2: other partitions join the open transaction and are committed with it', async (context) => {
-      if (!stage.isAtomic()) return context.skip();
+    test('G2: other partitions join the open transaction and are committed with it', async () => {
       const sink = await stage.open();
       const q = `${stage.partition()}-two`;
       await sink.claim([stage.partition(), q]);
@@ -49,11 +45,9 @@ export function openTransactionTests(stage: TransactionStage): void {
       expect(await stage.people()).toEqual(byJson([person(1, 'a'), person(2, 'b'), person(3, 'c'), person(4, 'd')]));
       expect((await sink.progress()).get(stage.partition())?.nextOffset).toBe(2);
       expect((await sink.progress()).get(q)?.nextOffset).toBe(2);
-      return undefined;
     });
 
-    test('G3: an open transaction is rolled back by a claim and by disposing', async (context) => {
-      if (!stage.isAtomic()) return context.skip();
+    test('G3: an open transaction is rolled back by a claim and by disposing', async () => {
       const sink = await stage.open();
       await sink.claim([stage.partition()]);
       await sink.write(new History(stage.partition()).batch([insert(person(1, 'a'))], true));
@@ -65,11 +59,9 @@ export function openTransactionTests(stage: TransactionStage): void {
       expect(await stage.people()).toEqual(byJson([]));
       await next.write(new History(stage.partition()).batch([insert(person(3, 'c'))]));
       expect(await stage.people()).toEqual(byJson([person(3, 'c')]));
-      return undefined;
     });
 
-    test('G3: an error inside an open transaction rolls all of it back', async (context) => {
-      if (!stage.isAtomic()) return context.skip();
+    test('G3: an error inside an open transaction rolls all of it back', async () => {
       const sink = await stage.open();
       await sink.claim([stage.partition()]);
       const history = new History(stage.partition());
@@ -82,7 +74,6 @@ export function openTransactionTests(stage: TransactionStage): void {
       await sink.claim([stage.partition()]);
       await sink.write(new History(stage.partition()).batch([insert(person(1, 'again'))]));
       expect(await stage.people()).toEqual(byJson([person(1, 'again')]));
-      return undefined;
     });
   });
 }

@@ -8,8 +8,6 @@ import { byJson, contractTables, History, insert, member, people, person, realis
 import { openTransactionTests } from './sink-transactions.contract.ts';
 
 export interface SinkHarness extends AsyncDisposable {
-  /** A reader never sees half of a source transaction. */
-  readonly atomicTransactions: boolean;
   /** A sink like one in a process of its own, on the one store, with the mappings of `contractTables`. */
   open(): Promise<Sink>;
   /** What a stranger reads now, in the forms of the source's schema; in any order. */
@@ -30,7 +28,12 @@ export const contractMapping = (index: number, target: string): Mapping => ({
 
 const fenced = expect.objectContaining({ code: 'TARGET_FENCED', fault: 'retry' });
 
-export function sinkContract(name: string, makeHarness: () => Promise<SinkHarness>): void {
+/** `atomicTransactions`: the store promises whole source transactions; one that does not has no tests of it. */
+export function sinkContract(
+  name: string,
+  promises: { readonly atomicTransactions: boolean },
+  makeHarness: () => Promise<SinkHarness>,
+): void {
   describe(`sink contract: ${name}`, () => {
     let harness: SinkHarness;
     let p = '';
@@ -273,11 +276,6 @@ export function sinkContract(name: string, makeHarness: () => Promise<SinkHarnes
       );
     });
 
-    openTransactionTests({
-      isAtomic: () => harness.atomicTransactions,
-      partition: () => p,
-      open,
-      people: readPeople,
-    });
+    if (promises.atomicTransactions) openTransactionTests({ partition: () => p, open, people: readPeople });
   });
 }

@@ -44,8 +44,9 @@ test('a history is the same every time', async () => {
   for (const one of [3, 58, 140]) expect(await runHistory(one)).toEqual(await runHistory(one));
 });
 
-test.runIf(seed !== undefined)('the history of SEED', async () => {
-  const result = await runHistory(Number(seed));
-  say(result.trace.join('\n'));
-  expect(verdict(result)).toBe('every promise was kept');
-});
+if (seed !== undefined)
+  test('the history of SEED', async () => {
+    const result = await runHistory(Number(seed));
+    say(result.trace.join('\n'));
+    expect(verdict(result)).toBe('every promise was kept');
+  });

@@ -6,10 +6,9 @@ import { contractMapping, sinkContract } from '../contract/sink.contract.ts';
 
 const mappings = [contractMapping(0, 'people'), contractMapping(1, 'members')];
 
-sinkContract('memory', async () => {
+sinkContract('memory', { atomicTransactions: true }, async () => {
   const store = new MemoryStore();
   return {
-    atomicTransactions: true,
     propertyRuns: 300,
     open: async () => openMemorySink(store, { mappings }),
     rows: async (mapping) => store.rows(mappings[mapping]?.target ?? ''),
