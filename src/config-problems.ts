@@ -1,7 +1,7 @@
 /** What zod found, in a person's words: one sentence a problem, the nearest known name, never the value itself. */
-import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
 import type { Path } from './config-yaml.ts';
+import { nearestName } from './nearest-name.ts';
 
 /** The part of JSON Schema that our generated schema uses. */
 export interface SchemaNode {
@@ -139,11 +139,9 @@ function article(expected: string): string {
 
 function unknownKey(key: string, known: readonly string[]): string {
   if (known.length === 0) return 'unknown setting; none is allowed here';
-  const near = closest(key, known);
-  const list = known.length > 12 ? '' : ` (known here: ${known.join(', ')})`;
-  return distance(key, near) <= Math.max(2, Math.floor(near.length / 2))
-    ? `unknown setting; did you mean "${near}"?`
-    : `unknown setting${list}`;
+  const near = nearestName(key, known);
+  if (near !== undefined) return `unknown setting; did you mean "${near}"?`;
+  return `unknown setting${known.length > 12 ? '' : ` (known here: ${known.join(', ')})`}`;
 }
 
 /** All forms that the schema allows at `path`. */

@@ -2,7 +2,7 @@
 import { commandHelp, overview } from './commands/help.ts';
 import { exitCodeOf, failureText } from './commands/failure.ts';
 import { makeOutput } from './commands/output.ts';
-import { parseCommandLine } from './commands/table.ts';
+import { commands, parseCommandLine } from './commands/table.ts';
 import { environment } from './config.ts';
 
 const output = makeOutput(process, environment);
@@ -34,7 +34,7 @@ function stopSignal(): AbortSignal {
 
 async function main(argv: readonly string[]): Promise<number> {
   if (argv.length === 0) {
-    output.err(overview(output));
+    output.err(overview(commands, output));
     return 2;
   }
   try {

@@ -1,7 +1,7 @@
 /** The entry of a service's thread: the same apply as in a process of its own, its log lines and totals posted to the parent. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadConfig } from './config.ts';
-import { asCrossfadeError, CrossfadeError } from './core/errors.ts';
+import { asCrossfadeError } from './core/errors.ts';
 import { invariant } from './core/assert.ts';
 import { stopMessage, type ThreadFailure } from './runtime/daemon.ts';
 import { type LogLevel, makeLogger, makeMeters, type Totals } from './runtime/observe.ts';
@@ -60,7 +60,8 @@ port.on('message', (message) => {
 try {
   await work(workerData as WorkerTask, (message) => port.postMessage(message), stop.signal);
 } catch (thrown) {
-  if (!(thrown instanceof CrossfadeError) || !stop.signal.aborted || thrown.fault === 'fatal') port.postMessage(failureOf(thrown));
+  // The loop has decided already what is noise of a stop.
+  port.postMessage(failureOf(thrown));
 } finally {
   port.close();
 }

@@ -65,6 +65,7 @@ class MemorySource implements Source {
   async *read(from: Position, signal: AbortSignal): AsyncGenerator<SourceBatch, void, undefined> {
     const server = this.#server;
     const connection = server.connections;
+    const endAtStart = server.transactions.length;
     let next = this.#prove(from);
     let nextRow = 0;
     // All parts of a transaction name one and the same object, whatever batch they come in.
@@ -75,7 +76,7 @@ class MemorySource implements Source {
       if (next < server.purgedTransactions) throw purged();
       if (next >= server.transactions.length) {
         if (await this.#idle(signal, connection)) continue;
-        yield { changes: [], bytes: 0, open: false, position: this.#positionAfter(next), throughUs: server.nowUs() };
+        yield { changes: [], bytes: 0, open: false, position: this.#positionAfter(next), throughUs: server.nowUs(), caughtUp: true };
         continue;
       }
       const { batch, after, afterRow } = this.#batch(next, nextRow, open);
@@ -83,7 +84,7 @@ class MemorySource implements Source {
       nextRow = afterRow;
       if (!batch.open) open = undefined;
       else open = batch.changes.at(-1)?.transaction ?? open;
-      yield batch;
+      yield { ...batch, caughtUp: !batch.open && after >= endAtStart };
     }
   }
 
@@ -108,7 +109,7 @@ class MemorySource implements Source {
     }
   }
 
-  #batch(first: number, firstRow: number, open: Transaction | undefined): { batch: SourceBatch; after: number; afterRow: number } {
+  #batch(first: number, firstRow: number, open: Transaction | undefined): { batch: Omit<SourceBatch, 'caughtUp'>; after: number; afterRow: number } {
     const { transactions } = this.#server;
     const { batchBytes } = this.#options;
     const changes: RowChange[] = [];
@@ -135,7 +136,7 @@ class MemorySource implements Source {
     return this.#whole(changes, bytes, last);
   }
 
-  #whole(changes: readonly RowChange[], bytes: number, after: number): { batch: SourceBatch; after: number; afterRow: number } {
+  #whole(changes: readonly RowChange[], bytes: number, after: number): { batch: Omit<SourceBatch, 'caughtUp'>; after: number; afterRow: number } {
     const throughUs = this.#server.transactions[after - 1]?.committedAtUs ?? 0;
     return { batch: { changes, bytes, open: false, position: this.#positionAfter(after), throughUs }, after, afterRow: 0 };
   }

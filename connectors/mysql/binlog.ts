@@ -62,7 +62,7 @@ export class BinlogStream implements Disposable {
     this.#zongji = new ZongJi(connectionOptions(settings));
     const inside = this.#zongji as unknown as ZongjiInside;
     this.#outbox = new Outbox(
-      { position: () => this.#reader.position(), throughUs: () => this.#reader.throughUs() },
+      { position: () => this.#reader.position(), throughUs: () => this.#reader.throughUs(), caughtUp: () => this.#reader.caughtUp() },
       { pause: () => inside.connection?.pause(), resume: () => inside.connection?.resume() },
     );
     this.#reader.connect(this.#outbox);

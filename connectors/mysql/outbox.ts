@@ -21,6 +21,7 @@ const busyMs = 10;
 export interface Progress {
   readonly position: () => Position;
   readonly throughUs: () => number;
+  readonly caughtUp: () => boolean;
 }
 
 export interface Valve {
@@ -136,8 +137,8 @@ export class Outbox {
   }
 
   #cut(open: boolean): void {
-    const { position, throughUs } = this.#progress;
-    this.#batches.push({ changes: this.#pending, bytes: this.#pendingBytes, open, position: position(), throughUs: throughUs() });
+    const { position, throughUs, caughtUp } = this.#progress;
+    this.#batches.push({ changes: this.#pending, bytes: this.#pendingBytes, open, position: position(), throughUs: throughUs(), caughtUp: caughtUp() });
     this.#queuedBytes += this.#pendingBytes;
     this.#pending = [];
     this.#pendingBytes = 0;

@@ -96,6 +96,10 @@ export class BinlogReader implements TransactionReceiver {
   throughUs(): number {
     return this.#throughUs;
   }
+  /** The server's end when we connected lies behind us; it is a transaction's end, so nothing before it is still open. */
+  caughtUp(): boolean {
+    return this.#file !== '' && !isBefore({ file: this.#file, offset: this.#next }, this.#plan.end);
+  }
 
   /** One event, from its header to its end. Throws CrossfadeError for everything that must stop the stream. */
   event(b: Buffer, from: number, end: number): void {

@@ -8,7 +8,7 @@ import { mappingsOf, openLog, openSink, openSource } from '../wire.ts';
 import type { ExitCode, Invocation } from './command.ts';
 import { runbookLink } from './failure.ts';
 import { type Output, wrap } from './output.ts';
-import { nearest, usage } from './table.ts';
+import { nearest, usage } from './usage.ts';
 
 export interface Problem extends Finding {
   /** What a person does, where there is no statement for it. */

@@ -2,7 +2,7 @@
 import { jsonSchema } from '../config-schema.ts';
 import { referenceText } from '../config-reference.ts';
 import type { ExitCode, Invocation } from './command.ts';
-import { nearest, usage } from './table.ts';
+import { nearest, usage } from './usage.ts';
 
 export async function config({ words, output }: Invocation): Promise<ExitCode> {
   const [what = ''] = words;

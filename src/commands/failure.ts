@@ -5,6 +5,7 @@ import type { ExitCode } from './command.ts';
 import { type Output, wrap } from './output.ts';
 
 export function failureText(thrown: unknown, output: Output): string {
+  if (thrown instanceof AggregateError) return thrown.errors.map((each) => failureText(each, output)).join('');
   const { code, message, remedy, cause, stack } = errorFields(thrown);
   const width = Math.min(100, Math.max(40, output.columns));
   const lines = [

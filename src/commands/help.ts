@@ -1,27 +1,25 @@
 /** `crossfade help`: what a person reads first. Fits 80 columns, and narrower terminals. */
 import type { Command, ExitCode, Invocation, Option } from './command.ts';
 import { type Output, wrap } from './output.ts';
-import { commands, nearest, usage } from './table.ts';
+import { nearest, usage } from './usage.ts';
 
-export async function help({ words, output }: Invocation): Promise<ExitCode> {
-  const [name] = words;
-  const command = commands.find((each) => each.name === name);
-  if (name !== undefined && !command) {
-    throw usage(
-      `there is no command "${name}"${nearest(
-        name,
-        commands.map((each) => each.name),
-      )}`,
-      'crossfade help',
-    );
-  }
-  output.out(command ? commandHelp(command, output) : overview(output));
-  return 0;
+/** The list is handed in: it names this file itself, and two files that import each other cannot be read one by one. */
+export function helpOn(commands: readonly Command[]): (invocation: Invocation) => Promise<ExitCode> {
+  return async ({ words, output }) => {
+    const [name] = words;
+    const command = commands.find((each) => each.name === name);
+    if (name !== undefined && !command) {
+      const names = commands.map((each) => each.name);
+      throw usage(`there is no command "${name}"${nearest(name, names)}`, 'crossfade help');
+    }
+    output.out(command ? commandHelp(command, output) : overview(commands, output));
+    return 0;
+  };
 }
 
 const widthOf = (output: Output) => Math.min(80, Math.max(40, output.columns));
 
-export function overview(output: Output): string {
+export function overview(commands: readonly Command[], output: Output): string {
   const width = widthOf(output);
   const lines = commands.flatMap(({ name, summary }) => entry(name, summary, 10, width));
   return [

@@ -10,7 +10,7 @@ import { discoverTables, openSink, openSource } from '../wire.ts';
 import { statementsText } from './check.ts';
 import type { ExitCode, Invocation } from './command.ts';
 import { type Found, maskUrl, type MaskedUrl, plainName, starterText } from './init-file.ts';
-import { usage } from './table.ts';
+import { usage } from './usage.ts';
 
 const see = 'crossfade init --help';
 

@@ -6,7 +6,7 @@ import { makeLogger } from '../runtime/observe.ts';
 import { openLog, openSink } from '../wire.ts';
 import type { ExitCode, Invocation } from './command.ts';
 import { serviceNamed } from './run.ts';
-import { usage } from './table.ts';
+import { usage } from './usage.ts';
 
 export async function rebuild({ flags, output }: Invocation): Promise<ExitCode> {
   const config = loadConfig(flags.text('config') ?? 'crossfade.yaml');

@@ -9,7 +9,7 @@ import type { WorkerMessage, WorkerTask } from '../worker.ts';
 import type { ExitCode, Invocation } from './command.ts';
 import type { Output } from './output.ts';
 import { statusText } from './run-line.ts';
-import { nearest, usage } from './table.ts';
+import { nearest, usage } from './usage.ts';
 
 export async function run({ flags, words, output, signal }: Invocation): Promise<ExitCode> {
   const role = roleOf(words[0], flags.text('service'));

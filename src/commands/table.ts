@@ -1,9 +1,8 @@
 /** Every command of the tool, and the way from words on a command line to one of them. */
 import { parseArgs } from 'node:util';
-import { closest, distance } from 'fastest-levenshtein';
-import { CrossfadeError } from '../core/errors.ts';
 import { logLevels } from '../runtime/observe.ts';
 import type { Command, Flags, Option } from './command.ts';
+import { nearest, usage } from './usage.ts';
 
 const config: Option = { type: 'string', short: 'c', value: 'FILE', default: 'crossfade.yaml', help: 'The configuration file.' };
 const json: Option = { type: 'boolean', help: 'Print the result as JSON, for scripts.' };
@@ -119,7 +118,7 @@ export const commands: readonly Command[] = [
     example: { line: 'crossfade help run', says: 'The same as crossfade run --help.' },
     options: { help },
     words: { min: 0, max: 1 },
-    load: async () => (await import('./help.ts')).help,
+    load: async () => (await import('./help.ts')).helpOn(commands),
   },
   {
     name: 'version',
@@ -203,14 +202,4 @@ function nearestFlag(command: Command, raw: string): string {
     ...(short === undefined ? [] : [`-${short}`]),
   ]);
   return nearest(raw, names);
-}
-
-export function nearest(word: string, known: readonly string[]): string {
-  if (known.length === 0) return '';
-  const near = closest(word, known);
-  return distance(word, near) <= Math.max(2, Math.floor(near.length / 2)) ? `; did you mean "${near}"?` : `; there are ${known.join(', ')}`;
-}
-
-export function usage(message: string, see: string): CrossfadeError {
-  return new CrossfadeError({ code: 'USAGE', fault: 'fatal', message, remedy: `See \`${see}\`.` });
 }

@@ -6,7 +6,7 @@
  */
 export type Fault = 'retry' | 'poison' | 'fatal';
 
-/** Every code has a heading in docs/runbook.md; test/unit/runbook.test.ts holds the two together. */
+/** Every code has a heading in docs/runbook.md; test/tidy.test.ts holds the two together. */
 export const errorCodes = [
   // configuration and command line
   'CONFIG_INVALID',
@@ -104,8 +104,22 @@ export function asCrossfadeError(thrown: unknown): CrossfadeError {
   return new CrossfadeError({
     code: 'INTERNAL',
     fault: 'fatal',
-    message: `unforeseen error: ${thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : typeof thrown}`,
+    message: `unforeseen error: ${strangerText(thrown)}`,
     remedy: 'Nothing was lost: the last durable position stands. Report this with the log, then start again.',
     cause: thrown,
   });
+}
+
+/** A driver's or Node's own text may quote a value or an address, so only its name and code are told; the engine's plain errors name properties of ours. */
+function strangerText(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return `a ${typeof thrown} was thrown`;
+  const ours = !('code' in thrown) && ['TypeError', 'ReferenceError', 'RangeError'].includes(thrown.name);
+  return ours ? `${thrown.name}: ${thrown.message}` : nameAndCode(thrown);
+}
+
+/** What may be told of any error: its name and its code. */
+export function nameAndCode(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return typeof thrown;
+  const code = 'code' in thrown && /^[A-Za-z0-9_-]{1,60}$/.test(String(thrown.code)) ? ` ${String(thrown.code)}` : '';
+  return `${thrown.name}${code}`;
 }

@@ -69,6 +69,8 @@ export interface SourceBatch {
   readonly position: Position;
   /** Everything that the source committed before this instant (its clock) is in the batches so far. */
   readonly throughUs: number;
+  /** Everything that the server held when this reading began is in the batches so far, this one included. */
+  readonly caughtUp: boolean;
 }
 
 export interface Source extends AsyncDisposable {

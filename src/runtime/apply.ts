@@ -49,7 +49,7 @@ class ApplySession {
   /** The last version handed to the sink in each partition. */
   readonly #last = new Map<PartitionId, Version>();
   /** Written into the sink's open transaction; nothing of it is durable before the sink says `committed`. */
-  readonly #written = new Map<PartitionId, number>();
+  readonly #written = new Map<PartitionId, { readonly nextOffset: number; readonly records: number; readonly ms: number }>();
   /** Durable in the target, not told to the log yet. */
   readonly #applied = new Map<PartitionId, number>();
   #reportedAtMs = 0;
@@ -106,10 +106,17 @@ class ApplySession {
     const startedMs = this.#now();
     const outcome = await this.#sink.write(batch);
     faultPoint('apply:written');
-    this.#written.set(delivery.partition, batch.progress.nextOffset);
-    this.#parts.meters.applied(delivery.partition, delivery.records.length, (this.#now() - startedMs) / 1000);
+    const before = this.#written.get(delivery.partition);
+    this.#written.set(delivery.partition, {
+      nextOffset: batch.progress.nextOffset,
+      records: (before?.records ?? 0) + delivery.records.length,
+      ms: (before?.ms ?? 0) + this.#now() - startedMs,
+    });
     if (outcome === 'open') return;
-    for (const [partition, offset] of this.#written) this.#applied.set(partition, offset);
+    for (const [partition, { nextOffset, records, ms }] of this.#written) {
+      this.#applied.set(partition, nextOffset);
+      this.#parts.meters.applied(partition, records, ms / 1000);
+    }
     this.#written.clear();
     this.#run.progressed();
   }

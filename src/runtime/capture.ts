@@ -1,5 +1,5 @@
 /** Source → log. One session: lead, read the tail after the fence, resume, stream; everything else is the loop's. */
-import type { Position, TableSchema } from '../core/change.ts';
+import type { TableSchema } from '../core/change.ts';
 import { faultPoint } from '../core/fault-point.ts';
 import type { Append, Log, Logger, Source, SourceBatch, Tail, Writer } from '../core/ports.ts';
 import { Encoder, type Routing } from './encode.ts';
@@ -28,7 +28,7 @@ export async function captureSession(parts: CaptureParts, run: Run): Promise<voi
   const tail = await writer.tail();
   await using source = await parts.openSource();
   const from = tail.complete?.position ?? tail.start?.position ?? (await begin(parts, source, writer));
-  const session = new CaptureSession(parts, run, writer, tail, from);
+  const session = new CaptureSession(parts, run, writer, tail);
   let streams = false;
   for await (const batch of source.read(from, run.signal)) {
     faultPoint('capture:read');
@@ -63,13 +63,11 @@ class CaptureSession {
   readonly #outstanding: { readonly done: Promise<void>; readonly bytes: number }[] = [];
   #outstandingBytes = 0;
   #completedAtMs = 0;
-  #position: Position;
   /** The boundary that the next complete record will name: after everything taken so far. */
   #boundary: SourceBatch | undefined;
 
-  constructor(parts: CaptureParts, run: Run, writer: Writer, tail: Tail, from: Position) {
+  constructor(parts: CaptureParts, run: Run, writer: Writer, tail: Tail) {
     this.#parts = parts;
-    this.#position = from;
     this.#run = run;
     this.#writer = writer;
     this.#filter = new TailFilter(tail);
@@ -88,9 +86,8 @@ class CaptureSession {
       this.#boundary = undefined;
       return;
     }
-    // Empty alone may be traffic that nobody maps; only a source that did not move at all has nothing more.
-    if (batch.changes.length === 0 && batch.position === this.#position) this.#filter.atEnd();
-    this.#position = batch.position;
+    // An empty batch may be traffic that nobody maps, or one that came ahead of the next packet: only the source knows its end.
+    if (batch.caughtUp) this.#filter.atEnd();
     this.#boundary = batch;
     if (this.#now() - this.#completedAtMs >= (this.#parts.completeEveryMs ?? 1000)) await this.#complete();
   }

@@ -22,7 +22,9 @@ export async function supervise(parts: readonly Part[], signal: AbortSignal): Pr
       }
     }),
   );
-  if (failures[0] !== undefined) throw failures[0];
+  const [first, ...others] = failures;
+  // The first is the reason to stop; the others are told too, each may need a person of its own.
+  if (first !== undefined) throw others.length === 0 ? first : new AggregateError(failures, first.message);
 }
 
 export interface ThreadOptions {
@@ -58,7 +60,10 @@ async function runThread({ name, entry, workerData, onMessage, drainMs = 10_000 
   let deadline: NodeJS.Timeout | undefined;
   const stop = () => {
     worker.postMessage(stopMessage);
-    deadline = setTimeout(() => void worker.terminate(), drainMs);
+    deadline = setTimeout(() => {
+      failure ??= drainTooLong(name, drainMs);
+      void worker.terminate();
+    }, drainMs);
   };
   signal.addEventListener('abort', stop, { once: true });
   try {
@@ -76,6 +81,15 @@ async function runThread({ name, entry, workerData, onMessage, drainMs = 10_000 
   }
   if (failure !== undefined) throw failure;
   if (!signal.aborted) throw asCrossfadeError(new Error(`thread ${name} ended by itself`));
+}
+
+function drainTooLong(name: string, drainMs: number): CrossfadeError {
+  return new CrossfadeError({
+    code: 'INTERNAL',
+    fault: 'fatal',
+    message: `thread ${name} did not stop within ${drainMs / 1000} s and was ended`,
+    remedy: 'Nothing was lost: what was under way is rolled back or done again at the next start. Look whether its target answers.',
+  });
 }
 
 function isFailure(message: unknown): message is ThreadFailure {

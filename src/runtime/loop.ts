@@ -51,7 +51,8 @@ export async function runLoop(session: (run: Run) => Promise<void>, options: Loo
     const error = await outcome(session, run);
     if (signal.aborted) {
       // What a connection says while it is being torn down is noise, unless it is a verdict on the data.
-      if (error?.fault === 'fatal' && error.code !== 'INTERNAL') fail(options, error);
+      if (error?.code === 'INTERNAL') logger.info({ part: options.name, err: error }, 'session ended badly while stopping');
+      else if (error && error.fault !== 'retry') fail(options, error);
       break;
     }
     if (error && error.fault !== 'retry') fail(options, error);

@@ -4,7 +4,7 @@
  */
 import { pino } from 'pino';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { CrossfadeError, type ErrorCode, type Fault } from '../core/errors.ts';
+import { asCrossfadeError, type ErrorCode, type Fault, nameAndCode } from '../core/errors.ts';
 import type { Logger, PartitionId } from '../core/ports.ts';
 import type { LoopState } from './loop.ts';
 import type { ApplyMeters, CaptureMeters, StateMeters } from './meters.ts';
@@ -24,29 +24,16 @@ export interface ErrorFields {
 }
 
 export function errorFields(thrown: unknown): ErrorFields {
-  if (!(thrown instanceof CrossfadeError)) return { code: 'INTERNAL', fault: 'fatal', ...strangerFields(thrown) };
-  const { code, fault, remedy } = thrown;
-  if (code === 'INTERNAL' && thrown.cause !== undefined) return { code, fault, remedy, ...strangerFields(thrown.cause) };
-  const cause = thrown.cause === undefined ? {} : { cause: causeCode(thrown.cause) };
-  return { code, fault, message: thrown.message, remedy, ...cause };
+  const { code, fault, message, remedy, cause } = asCrossfadeError(thrown);
+  const stack = code === 'INTERNAL' && cause instanceof Error ? { stack: framesOf(cause) } : {};
+  return { code, fault, message, remedy, ...(cause === undefined ? {} : { cause: nameAndCode(cause) }), ...stack };
 }
 
-/** A driver's or Node's own text may quote a value or an address; the engine's plain errors only name properties of ours. */
-function strangerFields(thrown: unknown): { message: string; stack?: readonly string[] } {
-  if (!(thrown instanceof Error)) return { message: `unforeseen ${typeof thrown} was thrown` };
-  const ours = !('code' in thrown) && ['TypeError', 'ReferenceError', 'RangeError'].includes(thrown.name);
-  const stack = (thrown.stack ?? '').split('\n').filter((line) => /^ {4}at /.test(line));
-  return {
-    message: `unforeseen error: ${ours ? `${thrown.name}: ${thrown.message}` : causeCode(thrown)}`,
-    stack: stack.map((line) => line.trim()),
-  };
-}
-
-function causeCode(cause: unknown): string {
-  if (!(cause instanceof Error)) return typeof cause;
-  const code = 'code' in cause && /^[A-Za-z0-9_-]{1,60}$/.test(String(cause.code)) ? ` ${String(cause.code)}` : '';
-  return `${cause.name}${code}`;
-}
+const framesOf = (error: Error) =>
+  (error.stack ?? '')
+    .split('\n')
+    .filter((line) => /^ {4}at /.test(line))
+    .map((line) => line.trim());
 
 /**
  * The one logger. `write` gets whole lines: JSON for machines, or (`format: 'text'`) one readable line for a person.

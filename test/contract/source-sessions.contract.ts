@@ -84,6 +84,23 @@ export function sessionTests(fixture: SourceFixture): void {
     expect(seen).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }, { id: 4 }]);
   });
 
+  test('section 9: caughtUp comes with the last of what was there at the beginning, and not before', async () => {
+    const source = await open();
+    const start = await source.start();
+    await fixture.harness.execute([insert('people', 1)]);
+    await fixture.harness.execute([insert('people', 2), insert('people', 3)]);
+    const batches = await readBatches(source, start, (all) => all.at(-1)?.caughtUp === true);
+    expect(changesOf(batches).map((change) => change.key)).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }]);
+    let rows = 0;
+    for (const { changes, caughtUp } of batches) {
+      rows += changes.length;
+      expect(caughtUp).toBe(rows === 3);
+    }
+    // At the end from the beginning on: the first sign of life says so, and traffic of others does not hide it.
+    const again = await readBatches(source, batches.at(-1)?.position as string, (all) => all.at(-1)?.caughtUp === true);
+    expect(changesOf(again)).toEqual([]);
+  });
+
   test('a consumer that stops pulling bounds what the source holds, and misses nothing', async () => {
     const source = await open();
     const start = await source.start();

@@ -59,6 +59,7 @@ describe('section 9: complete records are never guesses', () => {
       open,
       position,
       throughUs: 1,
+      caughtUp: false,
     });
     const first = [batch(rows(one, 0, 1), false, 'P1'), batch(rows(two, 0, 3), true, 'P1')];
     await session(cluster, first);
@@ -71,7 +72,20 @@ describe('section 9: complete records are never guesses', () => {
     await log[Symbol.asyncDispose]();
   });
 
-  async function session(cluster: MemoryLogCluster, batches: readonly SourceBatch[]): Promise<void> {
+  it('a stream that begins with an empty batch is not at its end; a source that says so is', async () => {
+    const cluster = new MemoryLogCluster({ codec });
+    const one = transaction(1);
+    const batch = (changes: RowChange[], caughtUp: boolean): SourceBatch => ({ changes, bytes: 10, open: false, position: 'P0', throughUs: 1, caughtUp });
+    // The first life dies between the row and the complete record behind it.
+    await expect(session(cluster, [batch([], false), batch(rows(one, 0, 1), false)], 'dies')).rejects.toThrow('killed');
+    await session(cluster, [batch([], false), batch(rows(one, 0, 1), true)]);
+    await expect(session(cluster, [batch([], true)])).resolves.toBeUndefined();
+    // Dies once more, and then the source no longer has the row that the log has.
+    await expect(session(cluster, [batch(rows(transaction(2), 0, 1), false)], 'dies')).rejects.toThrow('killed');
+    await expect(session(cluster, [batch([], true)])).rejects.toMatchObject({ code: 'LOG_TAIL_NOT_MET' });
+  });
+
+  async function session(cluster: MemoryLogCluster, batches: readonly SourceBatch[], end: 'stops' | 'dies' = 'stops'): Promise<void> {
     const stop = new AbortController();
     const none = () => {};
     await captureSession(
@@ -80,7 +94,10 @@ describe('section 9: complete records are never guesses', () => {
         routing: new Map([['shop.orders', stream]]),
         logger: silent,
         meters: { captured: none, appended: none, completed: none },
-        openSource: async () => scripted(batches, () => stop.abort()),
+        openSource: async () => scripted(batches, () => {
+            if (end === 'dies') throw new Error('killed');
+            stop.abort();
+          }),
         openLog: async () => openMemoryLog(cluster, [stream]),
         // Time stands still at first, so that only the stop completes.
         now: () => 5,

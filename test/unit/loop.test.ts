@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CrossfadeError, type Fault } from '../../src/core/errors.ts';
+import { asCrossfadeError, CrossfadeError, type Fault } from '../../src/core/errors.ts';
 import { backOff, type LoopState, runLoop } from '../../src/runtime/loop.ts';
 
 const error = (fault: Fault) => new CrossfadeError({ code: 'LOG_FAILED', fault, message: fault, remedy: 'none' });
@@ -18,13 +18,22 @@ function rig() {
     options: {
       name: 'test',
       signal: stop.signal,
-      logger: { debug: say, info: say, warn: say, error: say },
+      logger: { debug: () => {}, info: () => {}, warn: say, error: say },
       random: () => 1,
       sleep: async (ms: number) => void delays.push(ms),
       onState: (state: LoopState) => void states.push(state),
     },
   };
 }
+
+describe('G13: an error that nobody foresaw', () => {
+  it('never brings its own text along, through a thread neither', () => {
+    const driver = Object.assign(new Error('Key (email)=(bob@example.com) already exists'), { code: '23505' });
+    expect(asCrossfadeError(driver).message).toBe('unforeseen error: Error 23505');
+    expect(asCrossfadeError('bob@example.com').message).not.toContain('bob');
+    expect(asCrossfadeError(new TypeError("reading 'config' of null")).message).toContain("reading 'config'");
+  });
+});
 
 describe('the loop', () => {
   it('backs off exponentially with a cap, and progress starts over', async () => {
@@ -81,6 +90,12 @@ describe('the loop', () => {
       throw error('fatal');
     };
     await expect(runLoop(session, loud.options)).rejects.toMatchObject({ code: 'LOG_FAILED' });
+    const poisoned = rig();
+    const refused = async () => {
+      poisoned.stop.abort();
+      throw error('poison');
+    };
+    await expect(runLoop(refused, poisoned.options)).rejects.toMatchObject({ fault: 'poison' });
   });
 
   it('reports the first error when closing fails too', async () => {

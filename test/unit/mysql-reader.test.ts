@@ -55,7 +55,7 @@ class FakeStream {
       },
     );
     this.outbox = new Outbox(
-      { position: () => this.reader.position(), throughUs: () => this.reader.throughUs() },
+      { position: () => this.reader.position(), throughUs: () => this.reader.throughUs(), caughtUp: () => this.reader.caughtUp() },
       { pause: () => this.pauses.push('pause'), resume: () => this.pauses.push('resume') },
     );
     this.reader.connect(this.outbox);
