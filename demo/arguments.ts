@@ -6,9 +6,9 @@ export interface DemoArguments {
   readonly changesPerSecond: number;
   readonly seed: number;
   readonly isPlain: boolean;
-  /** The demo kills crossfade with -9 this often; undefined: never. */
+  /** The demo kills crossfade, Postgres and Redis with -9 in turn, one this often; undefined: never. */
   readonly killEverySeconds: number | undefined;
-  /** Where the last frame goes as text with its colours, for a picture. */
+  /** Where the frame of two thirds of the time goes as text with its colours, for a picture. */
   readonly framePath: string | undefined;
 }
 
@@ -20,7 +20,7 @@ and shows what happens until Ctrl-C.
   --seconds N     ends by itself after N seconds of work, compares every row,
                   and exits 0 only when all sides are equal
   --rate N        changes a second in MySQL; 300
-  --kill-every N  kills crossfade with -9 every N seconds
+  --kill-every N  kills with -9 every N seconds: crossfade, Postgres, Redis in turn
   --seed N        repeats the choices of an earlier run
   --plain         one line a second, also on a terminal`;
 

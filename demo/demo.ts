@@ -71,10 +71,11 @@ async function show({ options, signal, terminal, stack, urls, folder }: Scene): 
   pipeline.start();
   const keeper = new Keeper(stack, onEvent);
   const watching = [...Object.values(meters).map((meter) => meter.run(watch.signal)), stage.run(watch.signal, keeper)];
-  const killing = killer(options.killEverySeconds, pipeline, watch.signal);
+  const { postgres, redis } = stack.servers;
+  const killing = killer(options.killEverySeconds, [() => pipeline.pid, () => postgres.pid, () => redis.pid], watch.signal);
+  const picturing = picture(options, stage, watch.signal);
   try {
     await Promise.race([untilOver(options.seconds, signal), pipeline.failed]);
-    if (options.framePath !== undefined) writeFileSync(options.framePath, stage.picture());
     stage.phase = signal.aborted ? 'stopping' : 'the shop closes';
     await workload.stop();
     if (signal.aborted) return options.seconds === undefined ? 0 : 130;
@@ -98,7 +99,7 @@ async function show({ options, signal, terminal, stack, urls, folder }: Scene): 
   } finally {
     watch.abort();
     terminal.leave();
-    await Promise.allSettled([...watching, killing, workload.stop(), pipeline.stop()]);
+    await Promise.allSettled([...watching, killing, picturing, workload.stop(), pipeline.stop()]);
     if (signal.aborted)
       terminal.say(`stopped after ${workload.counts.changes.toLocaleString('en-US')} changes; the servers and ${folder} are removed`);
   }
@@ -109,12 +110,21 @@ async function untilOver(seconds: number | undefined, signal: AbortSignal): Prom
   await sleep(seconds === undefined ? 2 ** 31 - 1 : seconds * 1000, undefined, { signal }).catch(() => undefined);
 }
 
-async function killer(everySeconds: number | undefined, pipeline: Pipeline, signal: AbortSignal): Promise<void> {
+/** Kills one victim after the other, as a person with `kill -9` would; one that is down already is left out. */
+async function killer(everySeconds: number | undefined, pids: readonly (() => number | undefined)[], signal: AbortSignal): Promise<void> {
   if (everySeconds === undefined) return;
-  while (!signal.aborted) {
+  for (let turn = 0; !signal.aborted; turn += 1) {
     await sleep(everySeconds * 1000, undefined, { signal }).catch(() => undefined);
-    if (!signal.aborted && pipeline.pid !== undefined) process.kill(pipeline.pid, 'SIGKILL');
+    const pid = pids[turn % pids.length]?.();
+    if (!signal.aborted && pid !== undefined) process.kill(pid, 'SIGKILL');
   }
+}
+
+/** A picture in the middle of the work: at the end the clock would stand at nothing left. */
+async function picture({ framePath, seconds }: DemoArguments, stage: Stage, signal: AbortSignal): Promise<void> {
+  if (framePath === undefined) return;
+  await sleep(((seconds ?? 60) * 2000) / 3, undefined, { signal }).catch(() => undefined);
+  if (!signal.aborted) writeFileSync(framePath, stage.picture());
 }
 
 const settleSeconds = 30;

@@ -1,4 +1,4 @@
-import { mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -11,10 +11,42 @@ export interface DemoFolder extends Disposable {
   readonly path: string;
 }
 
-export function makeFolder(): DemoFolder {
-  const path = realpathSync(mkdtempSync(join(tmpdir(), 'crossfade-demo-')));
+const prefix = 'crossfade-demo-';
+const ownerFile = '.demo.pid';
+
+export function makeFolder(parent = tmpdir()): DemoFolder {
+  sweepFolders(parent);
+  const path = realpathSync(mkdtempSync(join(parent, prefix)));
+  writeFileSync(join(path, ownerFile), String(process.pid));
   symlinkSync(crossfadeProgram, join(path, 'crossfade'));
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** A second Ctrl-C ends the demo before it can tidy up; the next one does it. */
+function sweepFolders(parent: string): void {
+  for (const name of readdirSync(parent).filter((each) => each.startsWith(prefix))) {
+    try {
+      if (isLeftOver(join(parent, name))) rmSync(join(parent, name), { recursive: true, force: true });
+    } catch {
+      // Somebody else's, or gone by now: not ours to remove.
+    }
+  }
+}
+
+function isLeftOver(path: string): boolean {
+  let owner: number;
+  try {
+    owner = Number(readFileSync(join(path, ownerFile), 'utf8'));
+  } catch {
+    // Another demo may be about to write the file.
+    return Date.now() - statSync(path).mtimeMs > 3_600_000;
+  }
+  try {
+    return Number.isInteger(owner) && owner > 0 && !process.kill(owner, 0);
+  } catch (error) {
+    // EPERM: it lives, and belongs to another user.
+    return error instanceof Error && 'code' in error && error.code === 'ESRCH';
+  }
 }
 
 export function writeConfiguration(folder: string, urls: SideUrls, startGtid: string): void {

@@ -63,9 +63,14 @@ export function frame(view: View, size: Size): string[] {
 
 type Paint = (style: Style, text: string) => string;
 
+/** Before the first change has reached both targets. */
+const notYet = 'starting: crossfade connects and claims its partitions';
+
 function speeds({ source, applied }: View, width: number, paint: Paint): string[] {
   const line = (label: string, rate: View['source'], style: Style) => {
     const text = ` ${label.padEnd(10)}${count(rate.perSecond).padStart(7)} changes/s ${count(rate.total).padStart(11)} in all  `;
+    // A speed of 0 would look like a pipeline that stands still.
+    if (label === 'applied' && rate.total === 0) return ` ${label.padEnd(10)}${paint('dim', fit(notYet, width - 11))}`;
     return text + paint(style, rate.sparkline.slice(-Math.max(0, width - text.length - 1)));
   };
   return [line('MySQL', source, 'cyan'), line('applied', applied, 'green')];
@@ -104,7 +109,8 @@ function tryLines({ processes, folder }: View, width: number, paint: Paint): str
 /** One line a second for a pipe or a log file; at most 60 columns while the numbers are of a demo's size. */
 export function plainLine(view: View): string {
   const lag = view.lags.map(({ target, nowMs }) => `${target} ${nowMs === undefined ? '-' : milliseconds(nowMs)}`).join(', ');
-  return `${duration(view.elapsedSeconds)} in ${count(view.source.perSecond)}/s out ${count(view.applied.perSecond)}/s lag ${lag}`;
+  const out = view.applied.total === 0 ? 'starting' : `${count(view.applied.perSecond)}/s`;
+  return `${duration(view.elapsedSeconds)} in ${count(view.source.perSecond)}/s out ${out} lag ${lag}`;
 }
 
 export const count = (value: number) => Math.round(value).toLocaleString('en-US');

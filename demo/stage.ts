@@ -75,8 +75,7 @@ export class Stage {
 
   /** The frame as it would be on a terminal of 80 columns, with its colours. */
   picture(): string {
-    const { leftSeconds: _, ...view } = this.#view();
-    return `${frame(view, { columns: 80, rows: 40, isColoured: true }).join('\n')}\n`;
+    return `${frame(this.#view(), { columns: 80, rows: 40, isColoured: true }).join('\n')}\n`;
   }
 
   /** The last picture: every row was compared and found equal, so everything that was done is applied. */

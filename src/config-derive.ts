@@ -1,13 +1,12 @@
 /** What follows from the file: which tables are captured, which stream carries each, what each service makes of them. */
-import { createHash } from 'node:crypto';
+import type { TransformConfig } from '../transforms/all.ts';
 import { parseTableName, type TableId, tableName } from './core/change.ts';
 import { invariant } from './core/assert.ts';
-import type { PartitionId, StreamSpec } from './core/ports.ts';
+import type { StreamSpec } from './core/ports.ts';
 import { topicOfStream, topicOfTable } from './core/partition.ts';
 import type { ConfigFile, ServiceFile } from './config-schema.ts';
+import { describeTarget } from './config-targets.ts';
 import type { Path } from './config-yaml.ts';
-
-type TransformConfig = NonNullable<ServiceFile['tables'][string]>['transforms'][number];
 
 /** One table of one service, as the file says it; wire.ts makes a Mapping of it. */
 export interface MappingConfig {
@@ -47,42 +46,14 @@ export function deriveStreams(file: ConfigFile): Streams {
   return { tables: [...tables.values()], streams: [...new Set(routing.values())], routing };
 }
 
-export function deriveMappings(service: ServiceFile): MappingConfig[] {
-  return Object.entries(service.tables).map(([text, mapping]) => {
+export function deriveMappings({ target, tables }: ServiceFile): MappingConfig[] {
+  const { mapping, targetOf } = describeTarget(target.kind);
+  const defaults: Readonly<Record<string, unknown>> = mapping.safeParse({}).data ?? {};
+  return Object.entries(tables).map(([text, written]) => {
     const source = tableOf(text);
-    const { transforms = [], ...options } = mapping ?? {};
-    return { source, target: targetOf(service, source, options), transforms, options };
+    const { transforms, ...options } = written ?? { ...defaults, transforms: [] };
+    return { source, target: targetOf(source, options), transforms, options };
   });
-}
-
-/** The same name in the target, where the file does not say another. */
-function targetOf(service: ServiceFile, { table }: TableId, options: Readonly<Record<string, unknown>>): string {
-  const named = 'postgres' in service ? options['to'] : options['key'];
-  if (typeof named === 'string') return named;
-  return 'postgres' in service ? `public.${/^[^".]+$/.test(table) ? table : `"${table.replaceAll('"', '""')}"`}` : table;
-}
-
-/** Digest of the mappings whose tables are in a partition: progress that was made under others is not of these. */
-export function mappingHashOf(mappings: readonly MappingConfig[], routing: Streams['routing']): (partition: PartitionId) => string {
-  const byTopic = new Map<string, string>();
-  for (const topic of new Set([...routing.values()].map((stream) => stream.topic))) {
-    const inTopic = mappings.filter(({ source }) => routing.get(tableName(source))?.topic === topic);
-    const text = canonicalJson(inTopic.map((mapping) => ({ ...mapping, source: tableName(mapping.source) })));
-    byTopic.set(topic, createHash('sha256').update(text).digest('hex').slice(0, 16));
-  }
-  return (partition) => {
-    const hash = byTopic.get(partition.slice(0, partition.lastIndexOf('#')));
-    invariant(hash !== undefined, 'a partition belongs to a stream of the configuration');
-    return hash;
-  };
-}
-
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  );
 }
 
 export function tableOf(text: string): TableId {
@@ -123,18 +94,19 @@ function serviceClashes(service: string, file: ServiceFile) {
   const tables = Object.keys(file.tables);
   const clashes: { path: Path; message: string; at: 'key' | 'value' }[] = [];
   if (tables.length === 0) clashes.push({ path: ['services', service, 'tables'], message: 'name at least one table', at: 'key' });
+  const { naming, whenEmpty } = describeTarget(file.target.kind);
   const owner = new Map<string, string>();
   for (const [index, { source, target }] of deriveMappings(file).entries()) {
     const path = ['services', service, 'tables', tables[index] as string];
-    if ('redis' in file && file.tables[tables[index] as string] === null) {
-      clashes.push({ path, message: `a Redis mapping needs a key template: { key: "${source.table}:{id}" }`, at: 'key' });
+    const empty = file.tables[tables[index] as string] === null ? whenEmpty(source) : undefined;
+    if (empty !== undefined) {
+      clashes.push({ path, message: empty, at: 'key' });
       continue;
     }
     const other = owner.get(target);
     owner.set(target, tableName(source));
     if (other === undefined) continue;
-    const setting = 'postgres' in file ? 'to' : 'key';
-    const message = `goes to ${target}, where ${other} goes already; give one of them another "${setting}"`;
+    const message = `goes to ${target}, where ${other} goes already; give one of them another "${naming}"`;
     clashes.push({ path, message, at: 'key' });
   }
   return clashes;

@@ -27,17 +27,45 @@ export interface Complaint {
 
 type Issue = z.core.$ZodIssue;
 
-/** Every issue as complaints; of a union only what concerns the form that the person most likely meant. */
-export function complaints(issues: readonly Issue[], schema: SchemaNode): Complaint[] {
+/** Every issue as complaints; of a union only what concerns the form that the person most likely meant. `data` is what was judged. */
+export function complaints(issues: readonly Issue[], schema: SchemaNode, data?: unknown): Complaint[] {
   const byPlace = new Map<string, Complaint>();
   for (const complaint of flatten(issues, []).flatMap((issue) => describe(issue, schema))) {
     const text = complaint.message;
     const place = JSON.stringify([complaint.path.map(String), text.startsWith(mustBe) ? mustBe : text]);
     const other = byPlace.get(place)?.message;
-    const joined = other !== undefined && other !== text ? `${other} or ${text.slice(mustBe.length)}` : text;
-    byPlace.set(place, { ...complaint, message: joined });
+    byPlace.set(place, { ...complaint, message: other === undefined || other === text ? text : either(other, text) });
   }
-  return [...byPlace.values()].filter((complaint) => !isMisspelled(complaint, [...byPlace.values()]));
+  const all = [...byPlace.values()];
+  return all.filter((complaint) => !isMisspelled(complaint, all) && !isSaidBetter(complaint, all)).map((each) => withNearest(each, data));
+}
+
+/** `must be A or B`, each form once. */
+function either(one: string, other: string): string {
+  const forms = [one, other].flatMap((text) => text.slice(mustBe.length).split(' or '));
+  return `${mustBe}${[...new Set(forms)].join(' or ')}`;
+}
+
+/** Of a place that can be written in two ways, the way that the person did not choose; and a group whose misspelled name is told. */
+function isSaidBetter({ path, message }: Complaint, all: readonly Complaint[]): boolean {
+  const place = JSON.stringify(path.map(String));
+  return all.some((other) => {
+    if (other.message.includes('did you mean') && other.path.length === path.length + 1)
+      return message.includes('one of') && JSON.stringify(other.path.slice(0, -1).map(String)) === place;
+    return message.startsWith(mustBe) && !other.message.startsWith(mustBe) && JSON.stringify(other.path.map(String)) === place;
+  });
+}
+
+/** A word where only some words are allowed. It is compared and never quoted: it might be a secret. */
+function withNearest(complaint: Complaint, data: unknown): Complaint {
+  const { path, message } = complaint;
+  const words = message.startsWith(`${mustBe}"`) ? [...message.matchAll(/"([^"]+)"/g)].map((match) => match[1] as string) : [];
+  const value = path.reduce<unknown>(
+    (node, part) => (typeof node === 'object' && node !== null ? Reflect.get(node, part) : undefined),
+    data,
+  );
+  const near = typeof value === 'string' ? nearestName(value, words) : undefined;
+  return near === undefined ? complaint : { ...complaint, message: `${message}; did you mean "${near}"?` };
 }
 
 /** A setting that is missing only because a neighbour's name is misspelled; the neighbour is told. */

@@ -1,12 +1,11 @@
 /** The shape of the configuration file: each connector's and transform's own schema, put together in one place. */
 import { z } from 'zod';
 import { mysqlSchema } from '../connectors/mysql/config.ts';
-import { postgresMappingOptions, postgresSchema } from '../connectors/postgres/config.ts';
-import { redisMappingOptions, redisSchema } from '../connectors/redis/config.ts';
 import { embeddedSchema } from '../connectors/sqlite/config.ts';
-import { transformSchema } from '../transforms/all.ts';
+import { type TransformConfig, transformSchema } from '../transforms/all.ts';
 import { parseTableName } from './core/change.ts';
 import type { SchemaNode } from './config-problems.ts';
+import { describeTarget, type Target, type TargetKind, targetKinds } from './config-targets.ts';
 
 const tableSchema = z
   .string()
@@ -22,29 +21,29 @@ const transformsSchema = z
   .default([])
   .describe('What happens to each change on its way, in this order. See the transforms below.');
 
-const postgresMapping = postgresMappingOptions.extend({
-  to: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('The table in the target as `schema.table`. Without it: the same name as in the source, in the schema `public`.'),
-  transforms: transformsSchema,
-});
-const postgresTables = z.record(tableSchema, postgresMapping.nullable());
-const redisTables = z.record(tableSchema, redisMappingOptions.extend({ transforms: transformsSchema }).nullable());
+/** One mapping as the file says it: `transforms`, and the settings of the target's own kind. */
+interface MappingFile {
+  readonly transforms: readonly TransformConfig[];
+  readonly [option: string]: unknown;
+}
+export interface ServiceFile {
+  readonly target: Target;
+  /** By `database.table`; null where nothing stands behind the colon. */
+  readonly tables: Readonly<Record<string, MappingFile | null>>;
+}
 
-const tablesText = 'The tables of the source that this service gets, by `database.table`; nothing behind the colon means the defaults.';
+/** `{ postgres: …, tables: … }` becomes the target with its kind, and the tables. */
+function serviceForm(kind: TargetKind) {
+  const { about, settings, mapping } = describeTarget(kind);
+  const tables = z
+    .record(tableSchema, mapping.extend({ transforms: transformsSchema }).nullable())
+    .describe('The tables of the source that this service gets, by `database.table`; nothing behind the colon means the defaults.');
+  return z
+    .strictObject({ [kind]: settings.describe(about), tables })
+    .transform((file) => ({ target: { kind, settings: file[kind] }, tables: file['tables'] }) as ServiceFile);
+}
 
-const serviceSchema = z.union([
-  z.strictObject({
-    postgres: postgresSchema.describe('`postgres://user:password@host:port/database`, or its parts spelled out.'),
-    tables: postgresTables.describe(tablesText),
-  }),
-  z.strictObject({
-    redis: redisSchema.describe('`redis://user:password@host:port/database`, or its parts spelled out.'),
-    tables: redisTables.describe(tablesText),
-  }),
-]);
+const serviceSchema = z.union(targetKinds.map(serviceForm));
 
 const sourceSchema = z.strictObject({
   mysql: mysqlSchema.describe('MySQL or MariaDB: `mysql://user:password@host:port`, or its parts spelled out.'),
@@ -80,11 +79,11 @@ export const fileSchema = z.strictObject({
   source: sourceSchema.describe('Where changes come from.'),
   log: z
     .union([z.literal('embedded'), z.strictObject({ embedded: embeddedSchema })])
-    .default('embedded')
+    .prefault('embedded')
     .describe('Where changes are kept between source and services: `embedded` is one SQLite file on this machine.'),
   services: z
     .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a service has a name of a-z, 0-9 and - (63 at most)'), serviceSchema)
-    .default({})
+    .prefault({})
     .describe('Where changes go: each service is one Postgres or Redis with its tables.'),
   streams: z
     .record(
@@ -99,7 +98,6 @@ export const fileSchema = z.strictObject({
 });
 
 export type ConfigFile = z.infer<typeof fileSchema>;
-export type ServiceFile = ConfigFile['services'][string];
 
 /** For editors: `crossfade config schema`. Describes what a person writes, before defaults are put in. */
 export function jsonSchema(): SchemaNode {

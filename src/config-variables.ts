@@ -73,6 +73,9 @@ function replaceVariables(text: string, lookup: Lookup, report: (message: string
   });
 }
 
+/** Takes the name out of the message below. */
+export const unsetVariable = /^the environment variable (\w+) is not set$/;
+
 function valueOf(name: string, { environment, readSecret }: VariableSources): { value: string } | { message: string } {
   if (name.startsWith('file:')) {
     const path = name.slice('file:'.length);

@@ -5,25 +5,27 @@
 import { readFileSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import type { MysqlSettings } from '../connectors/mysql/config.ts';
-import type { PostgresSettings } from '../connectors/postgres/config.ts';
-import type { RedisSettings } from '../connectors/redis/config.ts';
 import { embeddedSchema, type SqliteSettings } from '../connectors/sqlite/config.ts';
 import type { TableId } from './core/change.ts';
 import { tableName } from './core/change.ts';
 import { CrossfadeError } from './core/errors.ts';
 import type { PartitionId, StreamSpec } from './core/ports.ts';
-import { contradictions, deriveMappings, deriveStreams, type MappingConfig, mappingHashOf, tableOf } from './config-derive.ts';
-import { complaints, flatten } from './config-problems.ts';
+import { contradictions, deriveMappings, deriveStreams, type MappingConfig, tableOf } from './config-derive.ts';
+import { mappingHashOf } from './config-mapping-hash.ts';
+import { withMisspelled } from './config-misspelled.ts';
+import { type Complaint, complaints, flatten } from './config-problems.ts';
 import { type ConfigFile, fileSchema, jsonSchema, type ServiceFile } from './config-schema.ts';
-import { pathKey, substitute, type VariableSources } from './config-variables.ts';
+import type { Target } from './config-targets.ts';
+import { type Tls, tlsFiles, tlsIn } from './config-tls.ts';
+import { pathKey, substitute, unsetVariable, type VariableSources } from './config-variables.ts';
 import { type ConfigProblem, type Path, pathText, readYaml, type YamlFile } from './config-yaml.ts';
 
 export interface Config {
   /** Where the file lies, absolute. */
   readonly path: string;
   readonly pipeline: string;
-  readonly source: { readonly kind: 'mysql'; readonly settings: MysqlSettings };
-  readonly log: { readonly kind: 'embedded'; readonly settings: SqliteSettings };
+  readonly source: { readonly settings: MysqlSettings };
+  readonly log: { readonly settings: SqliteSettings };
   readonly services: readonly ServiceConfig[];
   /** Every table that is captured. */
   readonly tables: readonly TableId[];
@@ -36,9 +38,7 @@ export interface Config {
 
 export interface ServiceConfig {
   readonly name: string;
-  readonly target:
-    | { readonly kind: 'postgres'; readonly settings: PostgresSettings }
-    | { readonly kind: 'redis'; readonly settings: RedisSettings };
+  readonly target: Target;
   readonly mappings: readonly MappingConfig[];
   /** The streams that carry this service's tables. */
   readonly streams: readonly StreamSpec[];
@@ -61,8 +61,15 @@ export function loadConfig(path: string, variables: VariableSources = fromProces
     code: 'CONFIG_INVALID',
     fault: 'fatal',
     message: `${lines.length === 1 ? 'one problem' : `${lines.length} problems`} in ${basename(path)}:\n${lines.join('\n')}`,
-    remedy: 'Correct the file; `crossfade config reference` names every setting.',
+    remedy: remedyOf(reading.problems),
   });
+}
+
+/** Where only variables are missing the file is right. */
+function remedyOf(problems: readonly ConfigProblem[]): string {
+  const names = problems.map(({ message }) => unsetVariable.exec(message)?.[1]);
+  if (names.includes(undefined)) return 'Correct the file; `crossfade config reference` names every setting.';
+  return `Set what is missing, then start again: ${[...new Set(names)].map((name) => `export ${name}=…`).join('; ')}`;
 }
 
 /** `crossfade.yaml:12:5 services.orders: …`. */
@@ -87,17 +94,28 @@ export function parseConfig(text: string, path: string, variables: VariableSourc
   const yaml = readYaml(text);
   if ('problems' in yaml) return yaml;
   const { file } = yaml;
+  if (file.data === null) return { problems: [file.problem([], 'the file is empty; `crossfade init` writes a first one')] };
   const early = unsupported(file);
   const { data, missing, whole } = substitute(file.data, variables);
   const unset = missing.map((each) => file.problem(each.path, each.message));
-  const parsed = fileSchema.safeParse(data);
-  const result =
-    parsed.success || whole.size === 0 ? parsed : fileSchema.safeParse(withNumbers(data, flatten(parsed.error.issues, []), whole));
+  const result = parseData(data, whole);
+  const follows = (settings: ConfigFile) => [...contradictions(settings), ...unreadable(settings, dirname(path), variables)];
+  const judge = (raw: unknown): readonly Complaint[] => {
+    const now = substitute(raw, variables);
+    const parsed = parseData(now.data, now.whole);
+    return parsed.success ? follows(parsed.data) : complaints(parsed.error.issues, jsonSchema(), raw);
+  };
   const hidden = new Set([...missing.map((each) => pathText(each.path)), ...early.map((each) => each.path)]);
-  const wrong = result.success ? contradictions(result.data) : complaints(result.error.issues, jsonSchema());
+  const wrong = result.success ? follows(result.data) : withMisspelled(file.data, judge);
   const found = wrong.map((each) => file.problem(each.path, each.message, each.at)).filter((each) => !hidden.has(each.path));
   const problems = [...early, ...unset, ...found].sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
   return result.success && problems.length === 0 ? { config: derive(result.data, path) } : { problems };
+}
+
+function parseData(data: unknown, whole: ReadonlySet<string>) {
+  const parsed = fileSchema.safeParse(data);
+  if (parsed.success || whole.size === 0) return parsed;
+  return fileSchema.safeParse(withNumbers(data, flatten(parsed.error.issues, []), whole));
 }
 
 /** Names of later releases deserve a better answer than "unknown". */
@@ -126,29 +144,48 @@ function scalarOf(text: string): unknown {
 }
 
 function derive(file: ConfigFile, path: string): Config {
+  const folder = dirname(path);
   const { tables, streams, routing } = deriveStreams(file);
   return {
     path,
     pipeline: file.pipeline,
-    source: { kind: 'mysql', settings: file.source.mysql },
-    log: { kind: 'embedded', settings: logSettings(file, path) },
-    services: Object.entries(file.services).map(([name, service]) => serviceConfig(name, service, routing)),
+    source: { settings: inFolder(folder, file.source.mysql) },
+    log: { settings: logSettings(file, path) },
+    services: Object.entries(file.services).map(([name, service]) => serviceConfig(name, service, folder, routing)),
     tables,
-    keys: new Map(Object.entries(file.source.keys).map(([table, columns]) => [tableName(tableOf(table)), columns])),
+    // A set: spread over partitions by its text, a row must stay in its partition when a person writes the columns in another order.
+    keys: new Map(Object.entries(file.source.keys).map(([table, columns]) => [tableName(tableOf(table)), [...new Set(columns)].sort()])),
     streams,
     routing,
   };
 }
 
-function serviceConfig(name: string, service: ServiceFile, routing: Config['routing']): ServiceConfig {
+function serviceConfig(name: string, service: ServiceFile, folder: string, routing: Config['routing']): ServiceConfig {
   const mappings = deriveMappings(service);
   return {
     name,
-    target: 'postgres' in service ? { kind: 'postgres', settings: service.postgres } : { kind: 'redis', settings: service.redis },
+    target: { ...service.target, settings: inFolder(folder, service.target.settings) } as Target,
     mappings,
     streams: [...new Set(mappings.flatMap(({ source }) => routing.get(tableName(source)) ?? []))],
-    mappingHash: mappingHashOf(mappings, routing),
+    mappingHash: mappingHashOf(service.target.kind, mappings, routing),
   };
+}
+
+function inFolder<Settings extends { readonly tls: Tls }>(folder: string, settings: Settings): Settings {
+  return { ...settings, tls: tlsIn(folder, settings.tls) };
+}
+
+/** A certificate that is not there is told with its place in the file, before any server is asked. */
+function unreadable(file: ConfigFile, folder: string, { readSecret }: VariableSources): Complaint[] {
+  const servers: [Path, Tls][] = [
+    [['source', 'mysql'], file.source.mysql.tls],
+    ...Object.entries(file.services).map(([name, { target }]): [Path, Tls] => [['services', name, target.kind], target.settings.tls]),
+  ];
+  return servers.flatMap(([path, tls]) =>
+    tlsFiles(tls)
+      .filter(([, name]) => readSecret(resolve(folder, name)) === undefined)
+      .map(([setting]) => ({ path: [...path, 'tls', setting], message: 'names a file that cannot be read', at: 'value' as const })),
+  );
 }
 
 /** The log's file lies beside the configuration unless that says otherwise. */

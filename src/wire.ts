@@ -1,20 +1,24 @@
 /** Configuration → live parts. The only importer of connectors/ and transforms/; every open is a fresh connection. */
 import { listTables } from '../connectors/mysql/connect.ts';
 import { openMysqlSource } from '../connectors/mysql/source.ts';
+import { startLineAfter } from '../connectors/mysql/start-line.ts';
 import { openPostgresSink } from '../connectors/postgres/sink.ts';
 import { openRedisSink } from '../connectors/redis/sink.ts';
 import { openSqliteLog } from '../connectors/sqlite/log.ts';
 import { makeTransform } from '../transforms/all.ts';
 import { codec } from './codec.ts';
 import type { Config, ServiceConfig } from './config.ts';
+import type { Target, TargetKind, TargetSettings } from './config-targets.ts';
 import type { TableId } from './core/change.ts';
-import type { CrossfadeError } from './core/errors.ts';
+import { asCrossfadeError, CrossfadeError } from './core/errors.ts';
 import type { Log, Logger, Mapping, Sink, Source, StreamSpec } from './core/ports.ts';
 import { applySession } from './runtime/apply.ts';
 import { captureSession } from './runtime/capture.ts';
 import type { Part } from './runtime/daemon.ts';
+import { type AppliedBefore, refuseSecondLog } from './runtime/new-log.ts';
 import { type LoopState, runLoop } from './runtime/loop.ts';
 import type { ApplyMeters, CaptureMeters, StateMeters } from './runtime/meters.ts';
+import { TroubleNote } from './runtime/trouble.ts';
 
 export function openSource(config: Pick<Config, 'source' | 'tables' | 'keys'>, logger: Logger): Promise<Source> {
   return openMysqlSource(config.source.settings, { tables: config.tables, keys: config.keys, logger });
@@ -34,13 +38,58 @@ export function openLog(config: Config, streams: readonly StreamSpec[], logger: 
 }
 
 export function openSink(config: Config, service: ServiceConfig, logger: Logger): Promise<Sink> {
-  const options = { pipeline: config.pipeline, service: service.name, mappings: mappingsOf(service), logger };
-  const { target } = service;
-  return target.kind === 'postgres' ? openPostgresSink(target.settings, options) : openRedisSink(target.settings, options);
+  return openTarget(service.target, { pipeline: config.pipeline, service: service.name, mappings: mappingsOf(service), logger });
+}
+
+interface SinkOptions {
+  readonly pipeline: string;
+  readonly service: string;
+  readonly mappings: readonly Mapping[];
+  readonly logger: Logger;
+}
+
+/** A kind without its opener does not compile. */
+const openers: { readonly [K in TargetKind]: (settings: TargetSettings[K], options: SinkOptions) => Promise<Sink> } = {
+  postgres: openPostgresSink,
+  redis: openRedisSink,
+};
+
+function openTarget<K extends TargetKind>({ kind, settings }: Target<K>, options: SinkOptions): Promise<Sink> {
+  return openers[kind](settings, options);
 }
 
 export function mappingsOf(service: ServiceConfig): Mapping[] {
   return service.mappings.map((mapping) => ({ ...mapping, transforms: mapping.transforms.map((transform) => makeTransform(transform)) }));
+}
+
+/**
+ * Throws where a target was filled through another log of this pipeline. Who names the start has decided, and no target is
+ * asked; else each must answer, since guessing would lose rows: one that is away is waited for.
+ */
+export async function expectFirstLog(config: Config, logger: Logger): Promise<void> {
+  if (config.source.settings.start !== undefined) return;
+  const applied = config.services.map(async (service): Promise<AppliedBefore> => {
+    try {
+      await using sink = await openSink(config, service, logger);
+      return { service: service.name, progress: await sink.progress() };
+    } catch (thrown) {
+      throw unasked(service.name, asCrossfadeError(thrown));
+    }
+  });
+  refuseSecondLog(await Promise.all(applied), startLineAfter);
+}
+
+function unasked(service: string, { code, fault, message, remedy, cause, scope }: CrossfadeError): CrossfadeError {
+  const why = `a new log begins only when every target has said that this pipeline never filled it, and service ${service} did not`;
+  const way = 'A "start" under source.mysql in the configuration begins without asking.';
+  return new CrossfadeError({
+    code,
+    fault,
+    message: `${why}: ${message}`,
+    remedy: `${remedy} ${way}`,
+    cause,
+    ...(scope === undefined ? {} : { scope }),
+  });
 }
 
 export interface PartTools {
@@ -56,8 +105,9 @@ export function capturePart(config: Config, meters: CaptureMeters, { logger, sta
     meters,
     openSource: () => openSource(config, logger),
     openLog: () => openLog(config, config.streams, logger),
+    beforeNewLog: () => expectFirstLog(config, logger),
   };
-  return loopPart('capture', { logger, state }, (options) => runLoop((run) => captureSession(parts, run), options));
+  return loopPart('capture', { logger, state, openLog: parts.openLog }, (options) => runLoop((run) => captureSession(parts, run), options));
 }
 
 export function applyPart(config: Config, service: ServiceConfig, meters: ApplyMeters, { logger, state }: PartTools): Part {
@@ -70,12 +120,31 @@ export function applyPart(config: Config, service: ServiceConfig, meters: ApplyM
     openLog: () => openLog(config, service.streams, logger),
     openSink: () => openSink(config, service, logger),
   };
-  return loopPart(`apply ${service.name}`, { logger, state }, (options) => runLoop((run) => applySession(parts, run), options));
+  return loopPart(`apply ${service.name}`, { logger, state, openLog: parts.openLog }, (options) =>
+    runLoop((run) => applySession(parts, run), options),
+  );
 }
 
 type LoopOptions = Parameters<typeof runLoop>[1];
 
-function loopPart(name: string, { logger, state }: PartTools, run: (options: LoopOptions) => Promise<void>): Part {
-  const onState = (now: LoopState, error?: CrossfadeError) => state.state(name, now, error?.code);
-  return { name, run: (signal) => run({ name, signal, logger, onState }) };
+interface LoopTools extends PartTools {
+  readonly openLog: () => Promise<Log>;
+}
+
+function loopPart(name: string, { logger, state, openLog }: LoopTools, run: (options: LoopOptions) => Promise<void>): Part {
+  const note = new TroubleNote({ part: name, logger, openLog });
+  const onState = (now: LoopState, error?: CrossfadeError) => {
+    state.state(name, now, error?.code);
+    note.told(now, error);
+  };
+  return {
+    name,
+    async run(signal) {
+      try {
+        await run({ name, signal, logger, onState });
+      } finally {
+        await note.settled();
+      }
+    },
+  };
 }

@@ -10,7 +10,13 @@ const columnName = z.string().min(1);
 export const transformSchema = z
   .strictObject({
     rename: z.record(columnName, columnName).optional().describe('Old name: new name. All at once, so two columns can swap.'),
-    project: z.array(columnName).min(1).optional().describe('The columns to keep; those of the key must be among them.'),
+    project: z
+      .array(columnName)
+      .min(1)
+      // Columns stay in the table's order, so the order of the list has no meaning: two spellings of it are one setting.
+      .overwrite((columns) => [...new Set(columns)].sort())
+      .optional()
+      .describe('The columns to keep; those of the key must be among them.'),
   })
   .superRefine((stages, context) => {
     const named = Object.values(stages).filter((stage) => stage !== undefined).length;

@@ -5,15 +5,17 @@
 import type { TableSchema } from '../../src/core/change.ts';
 import { shareOut } from '../../src/core/group-share.ts';
 import { partitionsChanged, unknownPartition } from '../../src/core/log-errors.ts';
-import {
-  partitionId,
-  type CompleteRecord,
-  type PartitionId,
-  type RecordPlace,
-  type StartRecord,
-  type StreamSpec,
+import { partitionsOf } from '../../src/core/partition.ts';
+import type {
+  CompleteRecord,
+  PartitionId,
+  PartitionState,
+  PartTrouble,
+  RecordPlace,
+  StartRecord,
+  StreamSpec,
 } from '../../src/core/ports.ts';
-import type { Codec, RecordBatchBuilder } from '../../src/core/record-batch.ts';
+import { type Codec, decodeRecordBatch, type RecordBatchBuilder } from '../../src/core/record-batch.ts';
 
 export interface MemoryLogSettings {
   readonly codec: Codec;
@@ -21,6 +23,8 @@ export interface MemoryLogSettings {
   /** For every process that names no limits of its own: one delivery is at least one batch, then no more than this. */
   readonly deliveryBytes?: number;
   readonly deliveryRecords?: number;
+  /** 8 MiB. */
+  readonly batchBytesMax?: number;
   /** Awaited before every write becomes durable; a simulation decides here who goes on when. */
   readonly commit?: () => Promise<void>;
 }
@@ -32,6 +36,7 @@ export interface StoredBatch {
   readonly data: Uint8Array;
 }
 export interface StoredPartition {
+  logId: string;
   batches: StoredBatch[];
   startOffset: number;
   endOffset: number;
@@ -51,11 +56,11 @@ export interface Member {
 /** The durable side, shared by all instances. Its methods that no port has are the tests' hand on it. */
 export class MemoryLogCluster {
   readonly settings: MemoryLogSettings;
-  readonly logId: string;
   readonly partitions = new Map<PartitionId, StoredPartition>();
   readonly schemas = new Map<string, TableSchema>();
   readonly groups = new Map<string, Map<PartitionId, number>>();
   readonly members = new Map<string, Member>();
+  readonly troubles = new Map<string, PartTrouble>();
   startRecord: StartRecord | undefined;
   completeRecord: Omit<CompleteRecord, 'ends'> | undefined;
   term = 0;
@@ -65,11 +70,11 @@ export class MemoryLogCluster {
   readonly #heldBy = new Map<string, Map<PartitionId, Member>>();
   readonly #waiting = new Set<() => void>();
   #memberCount = 0;
+  #lives = 0;
   #fullAfterWrites: number | undefined;
 
   constructor(settings: MemoryLogSettings) {
     this.settings = settings;
-    this.logId = settings.logId ?? 'memory-log';
   }
 
   /** New streams are made; another number of partitions than the log has throws LOG_PARTITIONS_CHANGED. */
@@ -78,11 +83,7 @@ export class MemoryLogCluster {
       const stored = this.#topics.get(topic);
       if (stored !== undefined && stored !== partitions) throw partitionsChanged(topic, stored, partitions);
       this.#topics.set(topic, partitions);
-      for (let number = 0; number < partitions; number += 1) {
-        const id = partitionId(topic, number);
-        if (!this.partitions.has(id))
-          this.partitions.set(id, { batches: [], startOffset: 0, endOffset: 0, completeOffset: 0, last: undefined });
-      }
+      for (const id of partitionsOf({ topic, partitions })) if (!this.partitions.has(id)) this.recreate(id);
     }
   }
 
@@ -98,16 +99,35 @@ export class MemoryLogCluster {
     this.changed();
   }
 
+  /**
+   * An empty partition under an id of its own: what a topic is that was deleted and made anew under its old name. The last
+   * complete record lies elsewhere, and still vouches for the old one.
+   */
+  recreate(id: PartitionId): void {
+    this.#lives += 1;
+    const logId = `${this.settings.logId ?? 'memory-log'}-${this.#lives}`;
+    const completeOffset = this.partitions.get(id)?.completeOffset ?? 0;
+    this.partitions.set(id, { logId, batches: [], startOffset: 0, endOffset: 0, completeOffset, last: undefined });
+  }
+
+  /** An offset without a record, as Kafka's transaction markers leave them. */
+  gap(partition: PartitionId): void {
+    this.partition(partition).endOffset += 1;
+    this.changed();
+  }
+
   /** Deletes whole batches below `offset`, as retention would. */
   truncateBelow(partition: PartitionId, offset: number): void {
     const stored = this.partition(partition);
     stored.batches = stored.batches.filter((batch) => batch.nextOffset > offset);
-    stored.startOffset = stored.batches[0]?.baseOffset ?? stored.endOffset;
+    const kept = stored.batches[0]?.baseOffset ?? stored.endOffset;
+    stored.startOffset = Math.max(stored.startOffset, Math.min(kept, offset));
   }
 
   /** Puts a batch in behind the fence's back, as a frozen leader of a log without one could. */
   plant(partition: PartitionId, batch: RecordBatchBuilder): void {
-    this.store(this.partition(partition), batch);
+    const [first] = decodeRecordBatch(batch.finish(this.settings.codec, 0), this.settings.codec, 'what is planted', batch.bytes);
+    this.store(this.partition(partition), batch, first?.term ?? 0);
     this.changed();
   }
 
@@ -128,13 +148,19 @@ export class MemoryLogCluster {
     return partition;
   }
 
-  store(partition: StoredPartition, batch: RecordBatchBuilder): void {
+  store(partition: StoredPartition, batch: RecordBatchBuilder, term: number): void {
     const baseOffset = partition.endOffset;
     const nextOffset = baseOffset + batch.count;
     const data = batch.finish(this.settings.codec, baseOffset);
     partition.batches.push({ baseOffset, nextOffset, rawBytes: batch.bytes, data });
     partition.endOffset = nextOffset;
-    partition.last = { version: batch.lastVersion, transactionId: batch.lastTransactionId };
+    // What a frozen leader of old put in does not count.
+    if (term < (partition.last?.term ?? 0)) return;
+    partition.last = { offset: nextOffset - 1, term, version: batch.lastVersion, transactionId: batch.lastTransactionId };
+  }
+
+  state({ logId, startOffset, endOffset, last }: StoredPartition): PartitionState {
+    return { logId, startOffset, endOffset, ...(last && { last }) };
   }
 
   complete(): CompleteRecord | undefined {

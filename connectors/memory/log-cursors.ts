@@ -1,5 +1,5 @@
 import { aheadOfLog, lostHistory } from '../../src/core/log-errors.ts';
-import type { Delivery, LogRecord, PartitionId } from '../../src/core/ports.ts';
+import type { Delivery, LogRecord, PartitionId, ReadPlace } from '../../src/core/ports.ts';
 import { decodeRecordBatch } from '../../src/core/record-batch.ts';
 import { TermFilter } from '../../src/core/term-filter.ts';
 import type { MemoryLogCluster } from './log-cluster.ts';
@@ -24,11 +24,12 @@ export class MemoryCursors {
   }
 
   /** Throws LOG_LOST_HISTORY where the log cannot be read from this offset. */
-  start(partition: PartitionId, offset: number): void {
+  start(partition: PartitionId, { offset, term }: ReadPlace): void {
     const { startOffset, endOffset } = this.#cluster.partition(partition);
     if (offset < startOffset) throw lostHistory(partition, offset, startOffset);
     if (offset > endOffset) throw aheadOfLog(partition, offset, endOffset);
     this.#offsets.set(partition, offset);
+    this.#terms.start(partition, term);
   }
 
   next(): Delivery | undefined {
@@ -49,17 +50,22 @@ export class MemoryCursors {
     const records: LogRecord[] = [];
     let nextOffset = offset;
     let bytes = 0;
+    let whole = true;
     for (const batch of batches) {
       if (batch.nextOffset <= offset) continue;
       const count = batch.nextOffset - batch.baseOffset;
-      if (records.length > 0 && (bytes + batch.rawBytes > deliveryBytes || records.length + count > deliveryRecords)) break;
+      if (records.length > 0 && (bytes + batch.rawBytes > deliveryBytes || records.length + count > deliveryRecords)) {
+        whole = false;
+        break;
+      }
       const decoded = decodeRecordBatch(batch.data, this.#cluster.settings.codec, `${partition}@${batch.baseOffset}`, batch.rawBytes);
       const wanted = batch.baseOffset < offset ? decoded.filter((record) => record.offset >= offset) : decoded;
       for (const record of this.#terms.keep(partition, wanted)) records.push(record);
       bytes += batch.rawBytes;
       nextOffset = batch.nextOffset;
     }
-    // Nothing but records that do not count: no delivery, and the next batch will carry the offset past them.
-    return records.length > 0 ? { partition, records, nextOffset, endOffset } : undefined;
+    // Behind the last batch there is nothing but gaps.
+    if (whole) nextOffset = endOffset;
+    return nextOffset > offset ? { partition, records, nextOffset, endOffset } : undefined;
   }
 }

@@ -13,6 +13,7 @@ export interface WriterOwner extends MemoryOwner {
 export class MemoryWriter implements Writer {
   readonly term: number;
   readonly owner: WriterOwner;
+  readonly batchBytesMax: number;
   readonly #cluster: MemoryLogCluster;
   #queue: Promise<unknown> = Promise.resolve();
   #broken: unknown;
@@ -22,18 +23,14 @@ export class MemoryWriter implements Writer {
     this.#cluster = cluster;
     this.owner = owner;
     this.term = term;
+    this.batchBytesMax = cluster.settings.batchBytesMax ?? 8 * 1024 * 1024;
   }
 
   tail(): Promise<Tail> {
     return this.#inTurn(() => {
       const complete = this.#cluster.complete();
       return {
-        partitions: new Map(
-          this.owner.partitionIds.map((id) => {
-            const { endOffset, last } = this.#cluster.partition(id);
-            return [id, last ? { endOffset, last } : { endOffset }];
-          }),
-        ),
+        partitions: new Map(this.owner.partitionIds.map((id) => [id, this.#cluster.state(this.#cluster.partition(id))])),
         ...(this.#cluster.startRecord && { start: this.#cluster.startRecord }),
         ...(complete && { complete }),
       };
@@ -45,7 +42,7 @@ export class MemoryWriter implements Writer {
       const known = new Set(this.owner.partitionIds);
       for (const { partition } of appends) if (!known.has(partition)) throw unknownPartition(partition);
       this.#write(() => {
-        for (const { partition, batch } of appends) this.#cluster.store(this.#cluster.partition(partition), batch);
+        for (const { partition, batch } of appends) this.#cluster.store(this.#cluster.partition(partition), batch, this.term);
       });
     }, true);
   }

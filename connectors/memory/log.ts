@@ -1,17 +1,22 @@
 /** The log without a server, for tests and simulations: one cluster object is the durable log, every open one process. */
 import type { TableSchema } from '../../src/core/change.ts';
-import { logClosed } from '../../src/core/log-errors.ts';
-import {
-  partitionId,
-  type Delivery,
-  type Finding,
-  type Log,
-  type LogState,
-  type Offsets,
-  type PartitionId,
-  type StreamSpec,
-  type Writer,
+import { logClosed, lostHistory } from '../../src/core/log-errors.ts';
+import { partitionsOf } from '../../src/core/partition.ts';
+import type {
+  Delivery,
+  Finding,
+  Log,
+  LogRecord,
+  LogState,
+  Offsets,
+  PartitionId,
+  PartTrouble,
+  ReadPlace,
+  ReadPlaces,
+  StreamSpec,
+  Writer,
 } from '../../src/core/ports.ts';
+import { decodeRecordBatch } from '../../src/core/record-batch.ts';
 import type { MemoryLogCluster } from './log-cluster.ts';
 import { type DeliveryLimits, MemoryCursors } from './log-cursors.ts';
 import { MemoryWriter } from './log-writer.ts';
@@ -31,7 +36,7 @@ export class MemoryLog implements Log {
   constructor(cluster: MemoryLogCluster, streams: readonly StreamSpec[], limits: DeliveryLimits) {
     this.#cluster = cluster;
     this.#limits = limits;
-    this.partitionIds = streams.flatMap(({ topic, partitions }) => Array.from({ length: partitions }, (_, n) => partitionId(topic, n)));
+    this.partitionIds = streams.flatMap(partitionsOf);
   }
 
   /** The process is gone: nothing that it had not made durable happens, its lock and its memberships are free at once. */
@@ -63,7 +68,7 @@ export class MemoryLog implements Log {
 
   async *read(
     group: string,
-    claim: (partitions: readonly PartitionId[]) => Promise<Offsets>,
+    claim: (partitions: readonly PartitionId[]) => Promise<ReadPlaces>,
     signal: AbortSignal,
   ): AsyncGenerator<Delivery, void, undefined> {
     const cluster = this.#cluster;
@@ -87,7 +92,7 @@ export class MemoryLog implements Log {
           const from = await claim(share);
           // Whoever took some of it meanwhile may have moved on, and retention with it: then these answers are old.
           if (!cluster.members.has(member.id) || !cluster.holdsExactly(member, share)) continue;
-          cursors = this.#cursors(new Map(share.map((partition) => [partition, from.get(partition) ?? 0])));
+          cursors = this.#cursors(new Map(share.map((partition) => [partition, from.get(partition) ?? logStart])));
           continue;
         }
         const delivery = cursors.next();
@@ -103,7 +108,7 @@ export class MemoryLog implements Log {
 
   async *readFrom(offsets: Offsets, signal: AbortSignal): AsyncGenerator<Delivery, void, undefined> {
     const either = AbortSignal.any([signal, this.#closed.signal]);
-    const cursors = this.#cursors(offsets);
+    const cursors = this.#cursors(new Map([...offsets].map(([partition, offset]) => [partition, { offset, term: 0 }])));
     while (!either.aborted) {
       const delivery = cursors.next();
       if (delivery) yield delivery;
@@ -112,9 +117,19 @@ export class MemoryLog implements Log {
     if (!signal.aborted) throw logClosed();
   }
 
-  #cursors(from: Offsets): MemoryCursors {
+  async at(partition: PartitionId, offset: number): Promise<LogRecord | undefined> {
+    this.throwIfClosed();
+    const { batches, startOffset } = this.#cluster.partition(partition);
+    if (offset < startOffset) throw lostHistory(partition, offset, startOffset);
+    const batch = batches.find(({ nextOffset }) => nextOffset > offset);
+    if (!batch) return undefined;
+    const records = decodeRecordBatch(batch.data, this.#cluster.settings.codec, `${partition}@${batch.baseOffset}`, batch.rawBytes);
+    return records.find((record) => record.offset >= offset);
+  }
+
+  #cursors(from: ReadPlaces): MemoryCursors {
     const cursors = new MemoryCursors(this.#cluster, this.#limits);
-    for (const [partition, offset] of from) cursors.start(partition, offset);
+    for (const [partition, place] of from) cursors.start(partition, place);
     return cursors;
   }
 
@@ -130,6 +145,12 @@ export class MemoryLog implements Log {
     this.#cluster.groups.delete(group);
   }
 
+  async trouble(part: string, trouble: PartTrouble | undefined): Promise<void> {
+    this.throwIfClosed();
+    if (trouble) this.#cluster.troubles.set(part, trouble);
+    else this.#cluster.troubles.delete(part);
+  }
+
   async schema(id: string): Promise<TableSchema | undefined> {
     this.throwIfClosed();
     return this.#cluster.schemas.get(id);
@@ -137,15 +158,21 @@ export class MemoryLog implements Log {
 
   async state(): Promise<LogState> {
     this.throwIfClosed();
-    const { logId, startRecord, leader, groups } = this.#cluster;
+    const { startRecord, leader, groups, members, troubles } = this.#cluster;
     const complete = this.#cluster.complete();
     return {
-      logId,
-      partitions: new Map([...this.#cluster.partitions].map(([id, { startOffset, endOffset }]) => [id, { startOffset, endOffset }])),
+      partitions: new Map([...this.#cluster.partitions].map(([id, stored]) => [id, this.#cluster.state(stored)])),
       groups: new Map([...groups].map(([group, offsets]) => [group, new Map(offsets)])),
+      members: new Map(
+        [...Map.groupBy(members.values(), ({ group }) => group)].map(([group, all]) => [
+          group,
+          all.map(({ id }) => ({ who: id, silentSeconds: 0 })),
+        ]),
+      ),
+      troubles: new Map(troubles),
       ...(startRecord && { start: startRecord }),
       ...(complete && { complete }),
-      ...(leader && { leader: `term ${leader.term}` }),
+      ...(leader && { leader: { who: `term ${leader.term}`, silentSeconds: 0 } }),
     };
   }
 
@@ -157,3 +184,5 @@ export class MemoryLog implements Log {
     this.crash();
   }
 }
+
+const logStart: ReadPlace = { offset: 0, term: 0 };

@@ -2,7 +2,7 @@
 import { keyText } from '../../src/core/canonical.ts';
 import type { Position, Row, TableId, TableSchema } from '../../src/core/change.ts';
 import { tableName } from '../../src/core/change.ts';
-import { CrossfadeError, type ErrorCode } from '../../src/core/errors.ts';
+import { asCrossfadeError, CrossfadeError, type ErrorCode } from '../../src/core/errors.ts';
 import type { Finding, RowChange, Source, SourceBatch, Transaction } from '../../src/core/ports.ts';
 import { rowJson } from '../../src/core/row-json.ts';
 import { versionPrefix } from '../../src/core/version.ts';
@@ -41,12 +41,23 @@ class MemorySource implements Source {
     this.#mapped = new Set(options.tables.map(tableName));
   }
 
-  async check(): Promise<readonly Finding[]> {
+  async check(resume?: Position): Promise<readonly Finding[]> {
     const missing = this.#options.tables.filter((table) => !this.#server.schema(table));
-    return missing.map((table) => {
+    const findings = missing.map((table): Finding => {
       const message = `there is no table ${tableName(table)}`;
       return { level: 'error', code: 'SOURCE_TABLE_MISSING', where: 'source', message };
     });
+    return resume === undefined ? findings : [...findings, ...this.#historyFindings(resume)];
+  }
+
+  #historyFindings(resume: Position): Finding[] {
+    try {
+      this.#prove(resume);
+      return [];
+    } catch (error) {
+      const { code, message } = asCrossfadeError(error);
+      return [{ level: 'error', code, where: 'source', message }];
+    }
   }
   async schemas(tables: readonly TableId[]): Promise<readonly TableSchema[]> {
     return tables.flatMap((table) => this.#server.schema(table) ?? []);
@@ -109,7 +120,11 @@ class MemorySource implements Source {
     }
   }
 
-  #batch(first: number, firstRow: number, open: Transaction | undefined): { batch: Omit<SourceBatch, 'caughtUp'>; after: number; afterRow: number } {
+  #batch(
+    first: number,
+    firstRow: number,
+    open: Transaction | undefined,
+  ): { batch: Omit<SourceBatch, 'caughtUp'>; after: number; afterRow: number } {
     const { transactions } = this.#server;
     const { batchBytes } = this.#options;
     const changes: RowChange[] = [];
@@ -136,7 +151,11 @@ class MemorySource implements Source {
     return this.#whole(changes, bytes, last);
   }
 
-  #whole(changes: readonly RowChange[], bytes: number, after: number): { batch: Omit<SourceBatch, 'caughtUp'>; after: number; afterRow: number } {
+  #whole(
+    changes: readonly RowChange[],
+    bytes: number,
+    after: number,
+  ): { batch: Omit<SourceBatch, 'caughtUp'>; after: number; afterRow: number } {
     const throughUs = this.#server.transactions[after - 1]?.committedAtUs ?? 0;
     return { batch: { changes, bytes, open: false, position: this.#positionAfter(after), throughUs }, after, afterRow: 0 };
   }

@@ -9,8 +9,8 @@ import { connectionOptions, serverName } from './connect.ts';
 import type { MysqlSettings } from './config.ts';
 import { fromDriver, unreachable } from './errors.ts';
 import { Outbox } from './outbox.ts';
-import type { ReadPlan } from './read-plan.ts';
-import { BinlogReader, type ReaderOptions } from './reader.ts';
+import type { ReaderOptions, ReadPlan } from './read-plan.ts';
+import { BinlogReader } from './reader.ts';
 
 /** mysql2's packet, one object used again for each: the payload is from `offset` to `end`. */
 interface Packet {

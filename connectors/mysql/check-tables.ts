@@ -4,7 +4,7 @@ import type { Finding } from '../../src/core/ports.ts';
 import { charset } from './charsets.ts';
 import { unsupported } from './columns.ts';
 import type { Metadata } from './connect.ts';
-import { finding, quoted } from './finding.ts';
+import { finding } from './finding.ts';
 import { keysOf, type TableDescription } from './information-schema.ts';
 
 export function checkTable(
@@ -33,7 +33,8 @@ export function checkTable(
         'error',
         'SOURCE_TABLE_KEYLESS',
         `${name} has no primary key and no unique key without NULL`,
-        `ALTER TABLE ${quoted(table.database)}.${quoted(table.table)} ADD PRIMARY KEY (…); or under "source.keys" in the configuration: { ${name}: [columns] }`,
+        // Which columns identify a row only its owner knows; so no statement, which a person would send to the server as it is.
+        `give ${name} a primary key, or name the columns that identify a row under "source.keys" in the configuration: { ${name}: [columns] }`,
         place,
       ),
     );
@@ -45,7 +46,7 @@ export function checkTable(
         'error',
         'SOURCE_TABLE_KEYLESS',
         `${name} has no column ${column}, which the configuration names as key`,
-        `correct "key" at ${name}`,
+        `correct "source.keys" at ${name}`,
         place,
       ),
     );

@@ -1,20 +1,23 @@
 /** Everything that must be so before capture can start, all at once, each with the statement that makes it so. */
-import type { TableId } from '../../src/core/change.ts';
+import type { Position, TableId } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
-import type { Finding } from '../../src/core/ports.ts';
+import type { Finding, Logger } from '../../src/core/ports.ts';
 import { checkPrivileges } from './check-privileges.ts';
 import { checkCascades, checkTable } from './check-tables.ts';
 import { Metadata } from './connect.ts';
 import type { MysqlSettings } from './config.ts';
 import { finding } from './finding.ts';
+import { planRead } from './history.ts';
 import { describeTables } from './information-schema.ts';
+import { parsePosition } from './position.ts';
 
 export interface CheckOptions {
   readonly tables: readonly TableId[];
   readonly keys: ReadonlyMap<string, readonly string[]>;
+  readonly logger: Logger;
 }
 
-export async function checkSource(settings: MysqlSettings, { tables, keys }: CheckOptions): Promise<readonly Finding[]> {
+export async function checkSource(settings: MysqlSettings, { tables, keys, logger }: CheckOptions, resume?: Position): Promise<readonly Finding[]> {
   try {
     await using metadata = await Metadata.open(settings, 'checking');
     const described = await describeTables(metadata, tables);
@@ -24,12 +27,29 @@ export async function checkSource(settings: MysqlSettings, { tables, keys }: Che
       ...(await checkServerId(metadata, settings)),
       ...tables.flatMap((table) => checkTable(table, described, keys)),
       ...(await checkCascades(metadata, tables)),
+      ...(resume === undefined ? [] : await checkHistory(metadata, resume, logger)),
     ];
   } catch (error) {
     if (!(error instanceof CrossfadeError)) throw error;
     return [finding('error', error.code, error.message, error.remedy)];
   }
 }
+
+/** Whether capture could go on from where the log is: the same verdicts that would stop it, but for the last transaction's content. */
+async function checkHistory(metadata: Metadata, resume: Position, logger: Logger): Promise<Finding[]> {
+  try {
+    await planRead(metadata, parsePosition(resume), logger, AbortSignal.timeout(replicaWaitMs));
+    return [];
+  } catch (error) {
+    if (error instanceof CrossfadeError) return [finding('error', error.code, error.message, error.remedy)];
+    if (!(error instanceof DOMException)) throw error;
+    const fix = 'Wait until the replica has caught up, or connect to the server that the log was written from.';
+    return [finding('warning', 'SOURCE_HISTORY_DIVERGED', 'the server lacks transactions that the log holds; a replica may only be behind', fix)];
+  }
+}
+
+/** Shorter than capture waits for a replica that lags: somebody waits for the answer. */
+const replicaWaitMs = 3000;
 
 interface Demand {
   readonly variable: string;

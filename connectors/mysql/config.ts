@@ -1,5 +1,6 @@
 /** The configuration of a MySQL source: a URL, or its parts spelled out. */
 import { z } from 'zod';
+import { tlsSchema } from '../../src/config-tls.ts';
 
 const start = z
   .union([
@@ -8,24 +9,12 @@ const start = z
   ])
   .describe('Where a new pipeline starts; without it at the end of the binlog as it is then.');
 
-const tls = z
-  .union([
-    z.boolean(),
-    z.strictObject({
-      ca: z.string().optional().describe("File with the certificates to trust (PEM); without it the system's."),
-      cert: z.string().optional().describe('File with our certificate (PEM).'),
-      key: z.string().optional().describe('File with its key (PEM).'),
-      verify: z.boolean().default(true).describe('Verify certificate and host name.'),
-    }),
-  ])
-  .describe('true: encrypt and verify the certificate and the host name.');
-
 const parts = z.strictObject({
   host: z.string().min(1),
   port: z.int().min(1).max(65535).default(3306),
   user: z.string().min(1),
   password: z.string().default(''),
-  tls: tls.default(false),
+  tls: tlsSchema.default(false),
   start: start.optional(),
   serverId: z
     .int()
@@ -39,6 +28,12 @@ const parts = z.strictObject({
     .max(60)
     .default(2)
     .describe('So often an idle server says that it is there; three missed ones end the connection.'),
+  maxRowBytes: z
+    .int()
+    .min(1024)
+    .max(1024 ** 3)
+    .default(64 * 1024 ** 2)
+    .describe('The largest row, in bytes of its JSON text before or after a change. A larger one stops capture in front of it.'),
 });
 
 export interface MysqlSettings extends z.output<typeof parts> {}
@@ -70,7 +65,7 @@ const url = z.string().transform((text, context): z.input<typeof parts> => {
 });
 
 const urlWithMore = z
-  .strictObject({ url, ...parts.pick({ tls: true, start: true, serverId: true, heartbeatSeconds: true }).partial().shape })
+  .strictObject({ url, ...parts.omit({ host: true, port: true, user: true, password: true }).partial().shape })
   .transform(({ url, ...more }) => ({ ...url, ...more }));
 
 /** Accepts `mysql://…`, `{ url: mysql://…, tls, start, … }`, or `{ host, user, password, … }`; answers MysqlSettings. */

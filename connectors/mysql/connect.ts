@@ -1,7 +1,7 @@
 /** Short connections for questions to the server; the binlog's own connections are in binlog.ts. */
-import { readFileSync } from 'node:fs';
 import type { Connection, ConnectionOptions, RowDataPacket } from 'mysql2/promise';
 import { createConnection } from 'mysql2/promise';
+import { tlsOptions } from '../../src/config-tls.ts';
 import type { TableId } from '../../src/core/change.ts';
 import type { Collations } from './charsets.ts';
 import type { MysqlSettings } from './config.ts';
@@ -16,7 +16,8 @@ export const serverName = ({ host, port }: MysqlSettings): string => `${host}:${
 
 /** For both drivers: zongji hands its settings to mysql2 as they are. */
 export function connectionOptions(settings: MysqlSettings): ConnectionOptions {
-  const { host, port, user, password, tls } = settings;
+  const { host, port, user, password } = settings;
+  const tls = tlsOptions(settings.tls);
   return {
     host,
     port,
@@ -29,19 +30,7 @@ export function connectionOptions(settings: MysqlSettings): ConnectionOptions {
     timezone: 'Z',
     supportBigNumbers: true,
     charset: 'utf8mb4',
-    ...(tls === false ? {} : { ssl: tlsOptions(tls === true ? { verify: true } : tls) }),
-  };
-}
-
-type Tls = Exclude<MysqlSettings['tls'], boolean>;
-
-function tlsOptions({ ca, cert, key, verify }: Tls): NonNullable<Exclude<ConnectionOptions['ssl'], string>> {
-  return {
-    rejectUnauthorized: verify,
-    verifyIdentity: verify,
-    ...(ca === undefined ? {} : { ca: readFileSync(ca) }),
-    ...(cert === undefined ? {} : { cert: readFileSync(cert) }),
-    ...(key === undefined ? {} : { key: readFileSync(key) }),
+    ...(tls ? { ssl: { ...tls, verifyIdentity: tls.rejectUnauthorized } } : {}),
   };
 }
 

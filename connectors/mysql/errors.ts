@@ -114,7 +114,7 @@ function fromDump({ message }: DriverError, make: Make): CrossfadeError {
       'SOURCE_POSITION_INVALID',
       'fatal',
       'the server cannot read its binlog at our position',
-      'The binlog was damaged, reset or replaced. Start a new pipeline, or restore the binlog; see the runbook.',
+      'The binlog was damaged, reset or replaced. Restore the binlog, or load the tables again and start a new pipeline at the load; see the runbook.',
     );
   }
   if (/replica has more GTIDs|slave has more GTIDs/i.test(message))
@@ -124,7 +124,7 @@ function fromDump({ message }: DriverError, make: Make): CrossfadeError {
       'SOURCE_SETTING',
       'fatal',
       'the server cannot stream by GTID',
-      'SET PERSIST gtid_mode = ON; or start a new pipeline by file and offset.',
+      'SET PERSIST gtid_mode = ON; or start a new pipeline by file and offset (source.mysql.start).',
     );
   }
   if (/shutdown|shutting down/i.test(message))
@@ -139,10 +139,10 @@ function fromDump({ message }: DriverError, make: Make): CrossfadeError {
 
 const purgedWhy = 'the server no longer has the binlog at our position';
 const purgedRemedy =
-  'Changes between our position and the oldest binlog are gone. Rebuild the services from a new pipeline; keep binlogs longer (binlog_expire_logs_seconds) than capture may be down.';
+  'Changes between our position and the oldest binlog are gone. Load the tables again and start a new pipeline at the position of the load (source.mysql.start); see the runbook. Keep binlogs longer (binlog_expire_logs_seconds) than capture may be down.';
 const divergedWhy = 'the server does not have the transactions that were already read: its history is another one';
 const divergedRemedy =
-  'A failover lost transactions, or a backup was restored: the log holds changes that the source forgot. Compare both, then start a new pipeline; see the runbook.';
+  'A failover lost transactions, or a backup was restored: the log holds changes that the source forgot. Compare both; then load the tables again and start a new pipeline at the position of the load (source.mysql.start); see the runbook.';
 
 export function purged(what: string): CrossfadeError {
   return new CrossfadeError({ code: 'SOURCE_POSITION_PURGED', fault: 'fatal', message: `${purgedWhy}: ${what}`, remedy: purgedRemedy });
@@ -208,6 +208,16 @@ export function invalidValue(table: TableId, column: string, where: string): Cro
     code: 'SOURCE_VALUE_INVALID',
     fault: 'poison',
     message: `a value of ${tableName(table)}.${column} at ${where} is not valid in its type or character set`,
-    remedy: 'Correct the row in the source. The change itself stays in the binlog: see the runbook for what can be done with it.',
+    remedy: 'Correct the row in the source, so that it does not come again. The change itself stays in the binlog.',
+  });
+}
+
+/** Not poison: whoever raises the limit gets the row, so nothing may go past it. */
+export function rowTooLarge(table: TableId, bytes: number, limit: number, where: string): CrossfadeError {
+  return new CrossfadeError({
+    code: 'SOURCE_ROW_TOO_LARGE',
+    fault: 'fatal',
+    message: `a row of ${tableName(table)} at ${where} has ${bytes} bytes, more than the ${limit} that "maxRowBytes" allows`,
+    remedy: 'Raise "maxRowBytes" under "source" in the configuration if memory allows, then start again; nothing behind the row was read.',
   });
 }

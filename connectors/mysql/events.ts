@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import { corruptEvent, unsupportedEvent } from './errors.ts';
 
-type Handled =
+export type Handled =
   | 'query'
   | 'rotate'
   | 'format'
@@ -20,7 +20,7 @@ type Handled =
   | 'xa prepare';
 type Treatment = { readonly handle: Handled; readonly version?: 1 | 2 } | 'ignore' | { readonly stop: string; readonly remedy: string };
 
-const statementFormat = 'SET PERSIST binlog_format = ROW; and end the sessions that set another format. Then start a new pipeline.';
+const statementFormat = 'SET PERSIST binlog_format = ROW; and end the sessions that set another format.';
 const old = (stop: string) => ({ stop, remedy: 'It comes from a server older than MySQL 5.7. Read a newer server.' });
 
 const treatments: Readonly<Record<number, Treatment>> = {
@@ -51,7 +51,7 @@ const treatments: Readonly<Record<number, Treatment>> = {
   25: { handle: 'delete rows', version: 1 },
   26: {
     stop: 'INCIDENT: the server itself says that its binlog lost changes',
-    remedy: "Start a new pipeline: nobody knows what is missing. The server's error log says why.",
+    remedy: "Nobody knows what is missing, so the targets' tables must be loaded again. The server's error log says why.",
   },
   27: { handle: 'heartbeat' },
   28: 'ignore', // IGNORABLE
@@ -67,30 +67,32 @@ const treatments: Readonly<Record<number, Treatment>> = {
   38: { handle: 'xa prepare' },
   39: {
     stop: 'PARTIAL_UPDATE_ROWS (partial JSON)',
-    remedy: "Run on the source: SET PERSIST binlog_row_value_options = ''; then start a new pipeline.",
+    remedy: "Run on the source: SET PERSIST binlog_row_value_options = '';",
   },
   40: {
     stop: 'TRANSACTION_PAYLOAD (a compressed transaction)',
-    remedy: 'Run on the source: SET PERSIST binlog_transaction_compression = OFF; then start a new pipeline.',
+    remedy: 'Run on the source: SET PERSIST binlog_transaction_compression = OFF; and let the applications connect anew.',
   },
   41: { handle: 'heartbeat' },
   42: { handle: 'tagged gtid' },
 };
 
-/** What to do with an event of this type; undefined: pass over it. Throws for what must stop the stream. */
-export function treatmentOf(type: number, place: string): Exclude<Treatment, 'ignore' | { stop: string }> | undefined {
+/** What to do with an event of this type; undefined: nobody knows it. */
+export const treatmentOf = (type: number): Treatment | undefined => treatments[type];
+
+/** Events that are the whole rest of their transaction. */
+export const endsTransaction = (type: number): boolean => type === 26 || type === 40;
+
+/** The error for an event that must stop the stream: known and not carried, or not known at all. */
+export function refusedEvent(type: number, place: string): CrossfadeError {
   const treatment = treatments[type];
-  if (treatment === 'ignore') return undefined;
-  if (treatment === undefined) {
-    throw new CrossfadeError({
-      code: 'SOURCE_EVENT_UNKNOWN',
-      fault: 'fatal',
-      message: `the event at ${place} has type ${type}, which this release does not know`,
-      remedy: 'It may hold changes, so nothing after it was read. Upgrade Crossfade, or say which server wrote it.',
-    });
-  }
-  if ('stop' in treatment) throw unsupportedEvent(`${treatment.stop} at ${place}`, treatment.remedy);
-  return treatment;
+  if (typeof treatment === 'object' && 'stop' in treatment) return unsupportedEvent(`${treatment.stop} at ${place}`, treatment.remedy);
+  return new CrossfadeError({
+    code: 'SOURCE_EVENT_UNKNOWN',
+    fault: 'fatal',
+    message: `the event at ${place} has type ${type}, which this release does not know`,
+    remedy: 'It may hold changes, so nothing after it was read. Upgrade Crossfade, or say which server wrote it.',
+  });
 }
 
 export const headerBytes = 19;

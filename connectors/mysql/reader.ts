@@ -1,40 +1,34 @@
 /** The order of a binlog stream: packet after packet to the right handler, and where each event is in which file. */
 import { tableName } from '../../src/core/change.ts';
-import type { CrossfadeError } from '../../src/core/errors.ts';
+import { CrossfadeError } from '../../src/core/errors.ts';
 import { corruptEvent, diverged } from './errors.ts';
 import {
   checksumBytes,
   checksumsFollow,
+  endsTransaction,
   EventHeader,
   headerBytes,
   parseQuery,
   parseRotate,
+  refusedEvent,
   treatmentOf,
   verifyChecksum,
+  type Handled,
 } from './events.ts';
 import { parseGtidEvent, parsePreviousGtids, parseTaggedGtidEvent, type GtidEvent } from './gtid-event.ts';
 import { GtidSet } from './gtid.ts';
 import { JsonOut } from './json-out.ts';
-import { fileNumber, positionText, type LastTransaction } from './position.ts';
+import { positionText, type LastTransaction } from './position.ts';
 import type { Outbox } from './outbox.ts';
-import type { ReadPlan } from './read-plan.ts';
+import { isBefore, isBeforeStart, startLiesAhead, type ReaderOptions, type ReadPlan } from './read-plan.ts';
 import { HeartbeatClock } from './heartbeat.ts';
 import { refuseStatement } from './refusals.ts';
+import { withWayPast } from './start-line.ts';
 import { countRows, decodeRows, parseRowsHeader, type RowsKind } from './rows.ts';
-import { Shapes, tableId, type Tables } from './shapes.ts';
+import { Shapes, tableId } from './shapes.ts';
 import { meaningOf, type StatementMeaning } from './statement.ts';
 import { placeText, TransactionAssembler, type EndedTransaction, type Place, type TransactionReceiver } from './transaction.ts';
 import type { RowChange } from '../../src/core/ports.ts';
-
-export interface ReaderOptions {
-  readonly tables: Tables;
-  readonly untransactional: ReadonlySet<string>;
-  readonly partBytes: number;
-  /** The server sends a heartbeat this long after its last event or heartbeat. */
-  readonly heartbeatUs: number;
-  /** The server's clock minus ours, in microseconds. */
-  readonly clockOffsetUs: number;
-}
 
 export class BinlogReader implements TransactionReceiver {
   readonly #plan: ReadPlan;
@@ -103,16 +97,41 @@ export class BinlogReader implements TransactionReceiver {
 
   /** One event, from its header to its end. Throws CrossfadeError for everything that must stop the stream. */
   event(b: Buffer, from: number, end: number): void {
+    try {
+      this.#event(b, from, end);
+    } catch (error) {
+      throw error instanceof CrossfadeError ? this.#withWayPast(error) : error;
+    }
+  }
+
+  #withWayPast(error: CrossfadeError): CrossfadeError {
+    const transaction = this.#assembler.atHand;
+    if (!transaction) return error;
+    // An event that is refused by its type alone was not measured, and it is a part of something larger anyway.
+    const alone = transaction.alone && this.#header.type === queryType;
+    return withWayPast(error, { ...transaction, alone, executed: this.#gtids, eventEnd: { file: this.#file, offset: this.#next } });
+  }
+
+  #event(b: Buffer, from: number, end: number): void {
     const header = this.#header;
     header.read(b, from, end);
-    const treatment = treatmentOf(header.type, placeText(this.#place()));
-    const format = treatment?.handle === 'format';
+    const treatment = treatmentOf(header.type);
+    const handled = typeof treatment === 'object' && 'handle' in treatment ? treatment : undefined;
+    const format = handled?.handle === 'format';
     if (format) this.#checksums = checksumsFollow(b, end);
     if (this.#checksums) verifyChecksum(b, from, end);
-    if (header.inFile && treatment?.handle !== 'heartbeat') this.#advance();
-    if (treatment)
-      this.#handle(treatment.handle, treatment.version ?? 2, b, from + headerBytes, this.#checksums || format ? end - checksumBytes : end);
+    if (header.inFile && handled?.handle !== 'heartbeat') this.#advance();
+    if (handled)
+      this.#handle(handled.handle, handled.version ?? 2, b, from + headerBytes, this.#checksums || format ? end - checksumBytes : end);
+    else if (treatment !== 'ignore') this.#refuse(header.type);
     this.#clock.arrived();
+  }
+
+  /** What lies before the start is of no concern, whatever it is; only its GTID counts. */
+  #refuse(type: number): void {
+    const isPassed = this.#assembler.open ? this.#purpose === 'skip' : startLiesAhead(this.#plan, this.#place());
+    if (!isPassed) throw refusedEvent(type, placeText(this.#place()));
+    if (endsTransaction(type) && this.#assembler.atHand?.alone) this.#assembler.commit();
   }
 
   /** Offsets come with 32 bits; only forward is possible, so the nearest one ahead is meant. */
@@ -128,7 +147,7 @@ export class BinlogReader implements TransactionReceiver {
   }
 
   // One switch on purpose: nothing can fall between two.
-  #handle(handle: NonNullable<ReturnType<typeof treatmentOf>>['handle'], version: 1 | 2, b: Buffer, body: number, end: number): void {
+  #handle(handle: Handled, version: 1 | 2, b: Buffer, body: number, end: number): void {
     switch (handle) {
       case 'table map':
         return this.#shapes.learn(b, body, end);
@@ -174,13 +193,7 @@ export class BinlogReader implements TransactionReceiver {
     this.#next = offset;
     // A file's own ROTATE ends it; the one made for this connection only says where we are.
     if (this.#assembler.open) throw corruptEvent('a file ends inside a transaction', placeText(this.#place()));
-    if (!this.#isBeforeStart(this.#place())) this.#committed = { ...this.#committed, file, pos: offset };
-  }
-
-  /** Read before, by file and offset; they mean nothing on another server. */
-  #isBeforeStart(place: Place): boolean {
-    const { from, uuid } = this.#plan;
-    return from.file !== '' && uuid === from.uuid && isBefore(place, { file: from.file, offset: from.pos });
+    if (!isBeforeStart(this.#plan, this.#place())) this.#committed = { ...this.#committed, file, pos: offset };
   }
 
   #begin(event: GtidEvent): void {
@@ -189,7 +202,7 @@ export class BinlogReader implements TransactionReceiver {
     this.#purpose = 'deliver';
     if (last && (last.gtid === null ? last.file === from.file && last.pos === from.offset : event.gtid === last.gtid))
       this.#purpose = 'prove';
-    else if ((!this.#plan.byGtid || this.#plan.seedGtids) && this.#isBeforeStart(from)) this.#purpose = 'skip';
+    else if (startLiesAhead(this.#plan, from)) this.#purpose = 'skip';
     else if (last && this.#plan.uuid === this.#plan.from.uuid) throw this.#notMet();
     else if (last && this.#outbox?.full) throw this.#notMet();
     else if (!last) this.#begun();
@@ -202,7 +215,7 @@ export class BinlogReader implements TransactionReceiver {
       // The same server's history at other offsets, as after a restored backup: versions must not go back.
       this.#epoch += 1;
     }
-    this.#assembler.begin(event, from, this.#header.serverId, this.#header.timestampSeconds, this.#epoch);
+    this.#assembler.begin(event, from, this.#header.serverId, this.#header.timestampSeconds, this.#epoch, this.#purpose === 'deliver');
   }
 
   #notMet(): CrossfadeError {
@@ -214,7 +227,10 @@ export class BinlogReader implements TransactionReceiver {
     if (sql === 'BEGIN') return this.#assembler.statement(begin, this.#place());
     const meaning = meaningOf(sql, database);
     const place = this.#place();
-    if (this.#purpose === 'deliver') refuseStatement(meaning, this.#options.tables.mapped, placeText(place));
+    if (this.#purpose === 'deliver') {
+      const { tables, unkeyed } = this.#options;
+      refuseStatement(meaning, { mapped: tables.mapped, unkeyed, database, place: placeText(place) });
+    }
     if (meaning.kind === 'destroys' || meaning.kind === 'ignore' || meaning.kind === 'unknown')
       this.#assembler.fingerprint('statement', Buffer.from(sql));
     this.#assembler.statement(meaning, place);
@@ -231,7 +247,10 @@ export class BinlogReader implements TransactionReceiver {
       throw corruptEvent('a rows event has another number of columns than its table', placeText(this.#place()));
     this.#assembler.rowsAt(this.#at);
     this.#assembler.fingerprint(`${shape.name} ${kind}`, b.subarray(header.rows, end));
-    if (this.#purpose !== 'deliver') return;
+    if (this.#purpose !== 'deliver') {
+      if (shape.mapped) this.#assembler.sawMappedRows();
+      return;
+    }
     if (shape.mapped) decodeRows(b, end, kind, header, shape, this.#out, this.#assembler, () => placeText(this.#place()));
     else this.#assembler.skipped(countRows(b, end, kind, header, shape, () => placeText(this.#place())));
   }
@@ -257,7 +276,7 @@ export class BinlogReader implements TransactionReceiver {
       return;
     }
     const behind = { file: this.#file, offset: this.#next };
-    this.#committed = this.#isBeforeStart(behind) ? { ...this.#committed, last } : { file: behind.file, pos: behind.offset, last };
+    this.#committed = isBeforeStart(this.#plan, behind) ? { ...this.#committed, last } : { file: behind.file, pos: behind.offset, last };
     this.#begun();
   }
 
@@ -277,10 +296,5 @@ export class BinlogReader implements TransactionReceiver {
   }
 }
 
-function isBefore(place: Place, other: Place): boolean {
-  const number = fileNumber(place.file);
-  const otherNumber = fileNumber(other.file);
-  return number < otherNumber || (number === otherNumber && place.offset < other.offset);
-}
-
+const queryType = 2;
 const begin: StatementMeaning = { kind: 'begin' };

@@ -3,26 +3,55 @@ import { tableName } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import type { StatementMeaning } from './statement.ts';
 
-/** `mapped` holds `db.table`; letters count as equal in both cases, since servers differ: a stop too many is only a nuisance. */
-export function refuseStatement(meaning: StatementMeaning, mapped: ReadonlySet<string>, place: string): void {
-  if (meaning.kind === 'unknown') {
-    throw unsupported(
-      `${meaning.what}, written as a statement`,
-      place,
-      'Run on the source: SET PERSIST binlog_format = ROW; and end the sessions that set another format. Then start a new pipeline.',
-    );
-  }
+export interface Judged {
+  /** `db.table`; letters count as equal in both cases, since servers differ: a stop too many is only a nuisance. */
+  readonly mapped: ReadonlySet<string>;
+  /** Those of them without a primary key. */
+  readonly unkeyed: ReadonlySet<string>;
+  /** The session's default database. */
+  readonly database: string;
+  /** `file:offset` */
+  readonly place: string;
+}
+
+/** Throws for what may have changed rows of captured tables. */
+export function refuseStatement(meaning: StatementMeaning, judged: Judged): void {
+  if (meaning.kind === 'unknown') refuseUnknown(meaning, judged);
   if (meaning.kind !== 'destroys') return;
-  const folded = new Map([...mapped].map((name) => [name.toLowerCase(), name]));
-  const ofDatabase = meaning.database === undefined ? undefined : tableName({ database: meaning.database, table: '' }).toLowerCase();
-  const hit =
-    meaning.tables.map((table) => folded.get(tableName(table).toLowerCase())).find((name) => name !== undefined) ??
-    (ofDatabase === undefined ? undefined : [...folded].find(([name]) => name.startsWith(ofDatabase))?.[1]);
+  const hit = hitBy(meaning, meaning.index ? judged.unkeyed : judged.mapped);
   if (hit === undefined) return;
   throw unsupported(
     `${meaning.what} on ${hit}`,
+    judged.place,
+    `It changes rows, columns or keys of ${hit} without row events, which is not carried yet: it must be done in the targets by hand.`,
+  );
+}
+
+/** The captured table that a statement concerns. */
+function hitBy({ tables, database }: StatementMeaning & { kind: 'destroys' }, mapped: ReadonlySet<string>): string | undefined {
+  const folded = new Map([...mapped].map((name) => [name.toLowerCase(), name]));
+  const hit = tables.map((table) => folded.get(tableName(table).toLowerCase())).find((name) => name !== undefined);
+  return hit ?? (database === undefined ? undefined : inDatabase(database, mapped));
+}
+
+const inDatabase = (database: string, mapped: ReadonlySet<string>): string | undefined => {
+  const prefix = tableName({ database, table: '' }).toLowerCase();
+  return [...mapped].find((name) => name.toLowerCase().startsWith(prefix));
+};
+
+/**
+ * A statement that writes to one table passes when none of that table's whole database is captured. The table alone is not
+ * enough: it may be a view of a captured one, or have triggers or foreign keys that reach one, and of their rows a statement
+ * says nothing.
+ */
+function refuseUnknown({ what, writes }: StatementMeaning & { kind: 'unknown' }, { mapped, database, place }: Judged): void {
+  if (writes && inDatabase(writes.database, mapped) === undefined) return;
+  const on = writes ? ` on ${tableName(writes)}` : '';
+  const chosen = database === '' ? 'no default database' : `default database ${database}`;
+  throw unsupported(
+    `${what}${on}, written as a statement (${chosen})`,
     place,
-    `It changes the rows of ${hit} without row events, which is not carried yet. Do the same in the targets, then start a new pipeline.`,
+    'Run on the source: SET PERSIST binlog_format = ROW; and end the sessions that set another format.',
   );
 }
 

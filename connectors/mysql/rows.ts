@@ -2,7 +2,7 @@
 import type { TableSchema } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import { InvalidValue, type ImageSkipper } from './compile.ts';
-import { corruptEvent, invalidValue } from './errors.ts';
+import { corruptEvent, invalidValue, rowTooLarge } from './errors.ts';
 import type { JsonOut } from './json-out.ts';
 import type { RowDecoder, TableShape } from './shapes.ts';
 
@@ -74,8 +74,16 @@ export function decodeRows(
   } catch (error) {
     out.abandon();
     if (error instanceof InvalidValue) throw invalidValue(shape.id, shape.columns[error.column]?.name ?? '', where());
+    if (error instanceof OversizedImage) throw rowTooLarge(shape.id, error.bytes, decoder.maxRowBytes, where());
     if (error instanceof RangeError) throw corruptEvent('a row is cut', where());
     throw error;
+  }
+}
+
+class OversizedImage {
+  readonly bytes: number;
+  constructor(bytes: number) {
+    this.bytes = bytes;
   }
 }
 
@@ -84,13 +92,14 @@ function decodeOne(
   b: Buffer,
   from: number,
   end: number,
-  { schema, image, key }: RowDecoder,
+  { schema, image, key, maxRowBytes }: RowDecoder,
   out: JsonOut,
   to: RowReceiver,
   insert: boolean,
 ): number {
   const p = image(b, from, end, out);
   const imageEnd = out.at - out.start;
+  if (imageEnd > maxRowBytes) throw new OversizedImage(imageEnd);
   key(out);
   const keyBytes = out.slice(imageEnd, out.at - out.start);
   const row = out.slice(0, imageEnd);
@@ -100,13 +109,22 @@ function decodeOne(
   return p;
 }
 
-function decodeUpdate(b: Buffer, from: number, end: number, { schema, image, key }: RowDecoder, out: JsonOut, to: RowReceiver): number {
+function decodeUpdate(
+  b: Buffer,
+  from: number,
+  end: number,
+  { schema, image, key, maxRowBytes }: RowDecoder,
+  out: JsonOut,
+  to: RowReceiver,
+): number {
   let p = image(b, from, end, out);
   const beforeEnd = out.at - out.start;
   key(out);
   const oldKeyEnd = out.at - out.start;
   p = image(b, p, end, out);
   const afterEnd = out.at - out.start;
+  const larger = Math.max(beforeEnd, afterEnd - oldKeyEnd);
+  if (larger > maxRowBytes) throw new OversizedImage(larger);
   key(out);
   const moved = !out.equal(beforeEnd, oldKeyEnd, afterEnd, out.at - out.start);
   const before = out.slice(0, beforeEnd);
@@ -139,7 +157,6 @@ function incomplete(table: string, where: string): CrossfadeError {
     code: 'SOURCE_ROW_INCOMPLETE',
     fault: 'fatal',
     message: `the row images of ${table} at ${where} do not hold all columns: binlog_row_image was not FULL in the session that wrote them`,
-    remedy:
-      'Run on the source: SET PERSIST binlog_row_image = FULL; and end the sessions that set it otherwise. Then start a new pipeline.',
+    remedy: 'Run on the source: SET PERSIST binlog_row_image = FULL; and end the sessions that set it otherwise.',
   });
 }

@@ -11,6 +11,8 @@ export interface RowDecoder {
   readonly schema: TableSchema;
   readonly image: ImageDecoder;
   readonly key: KeyWriter;
+  /** One image of a row may have this many bytes as JSON text. */
+  readonly maxRowBytes: number;
 }
 
 /** What the configuration and the server say about the tables that are captured. */
@@ -19,6 +21,7 @@ export interface Tables {
   /** Key columns for tables without a primary key, by `db.table`. */
   readonly keys: ReadonlyMap<string, readonly string[]>;
   readonly collations: Collations;
+  readonly maxRowBytes: number;
 }
 
 export class TableShape {
@@ -61,7 +64,7 @@ export class TableShape {
     const schema = schemaOf(this.id, this.columns, this.#map.primaryKey, this.#tables);
     if (!schema) throw keyless(this.id);
     const key = schema.key.map((name) => this.columns.findIndex((column) => column.name === name));
-    return { schema, image: compileImage(this.columns, key), key: compileKey(schema.key) };
+    return { schema, image: compileImage(this.columns, key), key: compileKey(schema.key), maxRowBytes: this.#tables.maxRowBytes };
   }
 
   /** `present` is the bitmap of the columns that the images hold. */

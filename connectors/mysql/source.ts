@@ -39,15 +39,20 @@ export class MysqlSource implements Source {
     this.#options = options;
   }
 
-  check(): Promise<readonly Finding[]> {
-    return checkSource(this.#settings, this.#options);
+  check(resume?: Position): Promise<readonly Finding[]> {
+    return checkSource(this.#settings, this.#options, resume);
   }
 
   async schemas(tables: readonly TableId[]): Promise<readonly TableSchema[]> {
     await using metadata = await Metadata.open(this.#settings);
     const collations = await metadata.collations();
     const described = await describeTables(metadata, tables);
-    const known = { mapped: new Set<string>(), keys: keysOf(described, this.#options.keys), collations };
+    const known = {
+      mapped: new Set<string>(),
+      keys: keysOf(described, this.#options.keys),
+      collations,
+      maxRowBytes: this.#settings.maxRowBytes,
+    };
     return described.flatMap(({ id, columns, primaryKey }) => schemaOf(id, columns, primaryKey, known) ?? []);
   }
 
@@ -101,8 +106,14 @@ export class MysqlSource implements Source {
     const { plan, state } = await planRead(metadata, position, logger, signal);
     const described = await describeTables(metadata, tables);
     const reader = {
-      tables: { mapped: new Set(tables.map(tableName)), keys: keysOf(described, keys), collations: await metadata.collations() },
+      tables: {
+        mapped: new Set(tables.map(tableName)),
+        keys: keysOf(described, keys),
+        collations: await metadata.collations(),
+        maxRowBytes: this.#settings.maxRowBytes,
+      },
       untransactional: untransactional(described),
+      unkeyed: new Set(described.filter(({ primaryKey }) => primaryKey.length === 0).map(({ id }) => tableName(id))),
       partBytes,
       heartbeatUs: Math.round(this.#settings.heartbeatSeconds * 1e6),
       clockOffsetUs: state.clockOffsetUs,

@@ -3,6 +3,9 @@
  * what is not on it stops the stream.
  */
 import type { TableId } from '../../src/core/change.ts';
+import { alterTable } from './alter-table.ts';
+import { plain, tokensOf, TokenReader } from './sql-tokens.ts';
+import { writtenTable } from './written-table.ts';
 
 export type StatementMeaning =
   | { readonly kind: 'begin' }
@@ -15,26 +18,20 @@ export type StatementMeaning =
   | { readonly kind: 'xa rollback'; readonly xid: string }
   /** Of no concern to row changes. */
   | { readonly kind: 'ignore' }
-  /** Changes rows of these tables without row events: emptied, dropped, renamed, partitions taken. */
-  | { readonly kind: 'destroys'; readonly what: string; readonly tables: readonly TableId[]; readonly database?: string }
-  /** Rows changed by statement, or a statement that nobody knows. */
-  | { readonly kind: 'unknown'; readonly what: string };
-
-/** Comments go; what stands in a versioned comment counts. */
-function bare(sql: string): string {
-  let text = sql;
-  for (;;) {
-    const next = text
-      .replace(/^(?:\s+|\/\*(?!!|M!)[^]*?\*\/|--[ \t][^\n]*\n?|#[^\n]*\n?)+/, '')
-      .replace(/^\/\*M?!\d*\s*([^]*?)\*\//, '$1 ');
-    if (next === text) return text;
-    text = next;
-  }
-}
+  /** Changes rows, columns or keys of these tables without row events: emptied, dropped, renamed, altered. */
+  | {
+      readonly kind: 'destroys';
+      readonly what: string;
+      readonly tables: readonly TableId[];
+      readonly database?: string;
+      /** Only a matter for tables whose rows are told apart by something else than a primary key. */
+      readonly index?: true;
+    }
+  /** Rows changed by statement, or a statement that nobody knows. `writes`: the one table that it can change, where its text says so. */
+  | { readonly kind: 'unknown'; readonly what: string; readonly writes?: TableId };
 
 const name = '(?:`(?:[^`]|``)+`|"(?:[^"]|"")+"|[^\\s`".,;()]+)';
 const qualified = `${name}(?:\\s*\\.\\s*${name})?`;
-const plain = (text: string) => (/^[`"]/.test(text) ? text.slice(1, -1).replaceAll('``', '`').replaceAll('""', '"') : text);
 
 function tableOf(text: string, database: string): TableId {
   const parts = text.match(new RegExp(name, 'g')) ?? [];
@@ -46,12 +43,11 @@ const tablesOf = (list: string, database: string): TableId[] =>
   (list.match(new RegExp(qualified, 'g')) ?? []).map((text) => tableOf(text, database));
 
 const ignored =
-  /^(?:CREATE|GRANT|REVOKE|ANALYZE|OPTIMIZE|REPAIR|CHECK|FLUSH|SET|INSTALL|UNINSTALL|RELEASE|RESET|CACHE|XA\s+END|DROP\s+(?!TABLE|TEMPORARY|DATABASE|SCHEMA)|ALTER\s+(?!TABLE|IGNORE|ONLINE)|RENAME\s+USER|COMMENT)\b/i;
-const partitionLoss = /\b(?:DROP|TRUNCATE|EXCHANGE|DISCARD|IMPORT)\s+(?:PARTITION|SUBPARTITION|TABLESPACE)\b/i;
-const renameTo = new RegExp(`\\bRENAME\\s+(?!COLUMN\\b|INDEX\\b|KEY\\b|CONSTRAINT\\b)(?:TO\\s+|AS\\s+|=\\s*)?(${qualified})`, 'i');
+  /^(?:CREATE|GRANT|REVOKE|ANALYZE|OPTIMIZE|REPAIR|CHECK|FLUSH|SET|INSTALL|UNINSTALL|RELEASE|RESET|CACHE|XA\s+END|DROP\s+(?!TABLES?\b|TEMPORARY\b|DATABASE\b|SCHEMA\b)|ALTER\s+(?!TABLE\b|IGNORE\b|ONLINE\b|OFFLINE\b)|RENAME\s+USER|COMMENT)\b/i;
 
 export function meaningOf(sql: string, database: string): StatementMeaning {
-  const text = bare(sql);
+  const tokens = tokensOf(sql);
+  const text = tokens.join(' ');
   const rest = (pattern: string) => new RegExp(`^${pattern}`, 'i').exec(text);
   if (rest('BEGIN\\b') || rest('START\\s+TRANSACTION\\b')) return { kind: 'begin' };
   if (rest('COMMIT\\b')) return { kind: 'commit' };
@@ -62,14 +58,18 @@ export function meaningOf(sql: string, database: string): StatementMeaning {
   const xa = rest('XA\\s+(START|BEGIN|COMMIT|ROLLBACK)\\s+([^]*?)(?:\\s+ONE\\s+PHASE)?\\s*;?\\s*$');
   if (xa) return { kind: xaKinds[(xa[1] as string).toUpperCase()] ?? 'xa start', xid: (xa[2] as string).replace(/\s+/g, '').toLowerCase() };
   // With row events CREATE … SELECT is written as CREATE and rows; the statement itself only in statement format.
-  if (/^CREATE\s+TABLE\b[^]*\bSELECT\b/i.test(withoutStrings(text))) return { kind: 'unknown', what: 'CREATE TABLE … SELECT' };
+  if (/^CREATE TABLE\b/i.test(text) && tokens.some((token) => /^SELECT$/i.test(token)))
+    return unknown('CREATE TABLE … SELECT', tokens, database);
+  const destroyed = destruction(text, tokens, database);
+  if (destroyed) return destroyed;
   if (ignored.test(text)) return { kind: 'ignore' };
-  return (
-    destruction(text, database) ?? {
-      kind: 'unknown',
-      what: /^[A-Za-z]+(?:\s+[A-Za-z]+)?/.exec(text)?.[0].toUpperCase() ?? 'an unreadable statement',
-    }
-  );
+  const verb = rest('(?:INSERT|REPLACE|UPDATE|DELETE)\\b') ?? rest('[A-Za-z]+(?: [A-Za-z]+)?');
+  return unknown(verb?.[0].toUpperCase() ?? 'an unreadable statement', tokens, database);
+}
+
+function unknown(what: string, tokens: readonly string[], database: string): StatementMeaning {
+  const writes = writtenTable(tokens, database);
+  return writes ? { kind: 'unknown', what, writes } : { kind: 'unknown', what };
 }
 
 const xaKinds: Readonly<Record<string, 'xa start' | 'xa commit' | 'xa rollback'>> = {
@@ -79,7 +79,7 @@ const xaKinds: Readonly<Record<string, 'xa start' | 'xa commit' | 'xa rollback'>
   ROLLBACK: 'xa rollback',
 };
 
-function destruction(text: string, database: string): StatementMeaning | undefined {
+function destruction(text: string, tokens: readonly string[], database: string): StatementMeaning | undefined {
   const rest = (pattern: string) => new RegExp(`^${pattern}`, 'i').exec(text);
   const truncate = rest(`TRUNCATE\\s+(?:TABLE\\s+)?(${qualified})`);
   if (truncate) return { kind: 'destroys', what: 'TRUNCATE TABLE', tables: [tableOf(truncate[1] as string, database)] };
@@ -88,17 +88,35 @@ function destruction(text: string, database: string): StatementMeaning | undefin
   if (drop) return { kind: 'destroys', what: 'DROP TABLE', tables: tablesOf(drop[1] as string, database) };
   const dropDatabase = rest(`DROP\\s+(?:DATABASE|SCHEMA)\\s+(?:IF\\s+EXISTS\\s+)?(${name})`);
   if (dropDatabase) return { kind: 'destroys', what: 'DROP DATABASE', tables: [], database: plain(dropDatabase[1] as string) };
+  const replaced = rest(`CREATE OR REPLACE TABLE (${qualified})`);
+  if (replaced) return { kind: 'destroys', what: 'CREATE OR REPLACE TABLE', tables: [tableOf(replaced[1] as string, database)] };
   const rename = rest(`RENAME\\s+TABLES?\\s+(?:IF\\s+EXISTS\\s+)?([^]*)`);
   if (rename)
     return { kind: 'destroys', what: 'RENAME TABLE', tables: tablesOf((rename[1] as string).replace(/\s+TO\s+/gi, ','), database) };
-  const alter = rest(`ALTER\\s+(?:IGNORE\\s+|ONLINE\\s+)*TABLE\\s+(?:IF\\s+EXISTS\\s+)?(${qualified})([^]*)`);
-  if (!alter) return undefined;
-  const table = tableOf(alter[1] as string, database);
-  const what = withoutStrings(alter[2] as string);
-  const renamed = renameTo.test(what) ? (renameTo.exec(alter[2] as string) ?? []) : null;
-  if (renamed) return { kind: 'destroys', what: 'ALTER TABLE … RENAME', tables: [table, tableOf(renamed[1] ?? '?', database)] };
-  return partitionLoss.test(what) ? { kind: 'destroys', what: 'ALTER TABLE … PARTITION', tables: [table] } : { kind: 'ignore' };
+  return indexStatement(text, database) ?? alteration(text, tokens, database);
 }
 
-/** So that a comment or a default that says "drop partition" is not taken for one. */
-const withoutStrings = (text: string) => text.replace(/'(?:[^'\\]|''|\\.)*'|`[^`]*`/g, "''").replace(/\/\*(?!!)[^]*?\*\//g, ' ');
+/** CREATE INDEX and DROP INDEX, which are clauses of ALTER TABLE in other words. */
+function indexStatement(text: string, database: string): StatementMeaning | undefined {
+  const found = new RegExp(`^(CREATE UNIQUE|DROP) INDEX (?:IF (?:NOT )?EXISTS )?(${name}) (?:USING \\w+ )?ON (${qualified})`, 'i').exec(
+    text,
+  );
+  if (!found) return undefined;
+  const tables = [tableOf(found[3] as string, database)];
+  if (/^PRIMARY$/i.test(plain(found[2] as string))) return { kind: 'destroys', what: 'DROP PRIMARY KEY', tables };
+  return { kind: 'destroys', what: `${(found[1] as string).toUpperCase()} INDEX`, tables, index: true };
+}
+
+function alteration(text: string, tokens: readonly string[], database: string): StatementMeaning | undefined {
+  if (!/^ALTER (?:(?:IGNORE|ONLINE|OFFLINE) )*TABLE\b/i.test(text)) return undefined;
+  const reader = new TokenReader(tokens);
+  while (reader.take().toUpperCase() !== 'TABLE');
+  reader.takes('IF', 'EXISTS');
+  const table = reader.table(database);
+  if (!table) return undefined;
+  const meaning = alterTable(tokens.slice(reader.at), database);
+  if (meaning === 'harmless') return { kind: 'ignore' };
+  if ('index' in meaning) return { kind: 'destroys', what: `ALTER TABLE … ${meaning.index}`, tables: [table], index: true };
+  const tables = meaning.otherTable ? [table, meaning.otherTable] : [table];
+  return { kind: 'destroys', what: `ALTER TABLE … ${meaning.stop}`, tables };
+}

@@ -43,6 +43,7 @@ export interface AssemblerOptions {
 interface Group {
   readonly transaction: Transaction;
   readonly from: Place;
+  readonly counts: boolean;
   readonly xaOf: { xid: string | undefined };
   /** BEGIN or XA START came: rows may follow, and only COMMIT, XID, ROLLBACK or XA PREPARE ends it. */
   begun: boolean;
@@ -75,7 +76,13 @@ export class TransactionAssembler implements RowReceiver {
     return this.#group !== undefined;
   }
 
-  begin(event: GtidEvent, from: Place, serverId: number, timestampSeconds: number, epoch: number): void {
+  /** Of the transaction at hand: its GTID, where it begins, and whether a statement alone is all of it. */
+  get atHand(): { readonly gtid: string | null; readonly from: Place; readonly alone: boolean } | undefined {
+    return this.#group && { gtid: this.#group.transaction.gtid, from: this.#group.from, alone: !this.#group.begun };
+  }
+
+  /** `counts`: false for what lies before the start or was handed on before: it is not judged. */
+  begin(event: GtidEvent, from: Place, serverId: number, timestampSeconds: number, epoch: number, counts = true): void {
     if (this.#group) throw corruptEvent('a transaction begins inside another', placeText(from));
     const gtid = event.gtid === '' ? null : event.gtid;
     const transaction: Transaction = {
@@ -89,6 +96,7 @@ export class TransactionAssembler implements RowReceiver {
     this.#group = {
       transaction,
       from,
+      counts,
       xaOf: { xid: undefined },
       begun: false,
       ordinal: 0,
@@ -117,6 +125,11 @@ export class TransactionAssembler implements RowReceiver {
     this.#pos = pos;
     this.#rowInEvent = 0;
     this.#expectGroup();
+  }
+
+  /** Rows of captured tables that are not handed on. */
+  sawMappedRows(): void {
+    this.#expectGroup().mappedRows = true;
   }
 
   skipped(count: number): void {
@@ -178,7 +191,7 @@ export class TransactionAssembler implements RowReceiver {
       case 'rollback to':
         return this.#rollbackTo(group, meaning.name, place);
       case 'xa commit':
-        if (!this.harmlessXa.delete(meaning.xid)) throw xaUnsupported(place);
+        if (!this.harmlessXa.delete(meaning.xid) && group.counts) throw xaUnsupported(place);
         return this.#end(group);
       case 'xa rollback':
         this.harmlessXa.delete(meaning.xid);
@@ -197,8 +210,8 @@ export class TransactionAssembler implements RowReceiver {
   xaPrepare(onePhase: boolean, place: Place): void {
     const group = this.#expectGroup();
     if (!onePhase) {
-      if (group.mappedRows) throw xaUnsupported(place);
-      if (group.xaOf.xid !== undefined) this.harmlessXa.add(group.xaOf.xid);
+      if (group.mappedRows && group.counts) throw xaUnsupported(place);
+      if (group.xaOf.xid !== undefined && !group.mappedRows) this.harmlessXa.add(group.xaOf.xid);
     }
     this.#end(group);
   }
@@ -240,7 +253,7 @@ export class TransactionAssembler implements RowReceiver {
     if (group.parts !== since.parts) {
       throw unsupportedEvent(
         `a rollback, at ${placeText(place)}, of rows in a transaction so large that a part of it was already passed on`,
-        'Start a new pipeline behind this transaction.',
+        'A rollback in so large a transaction is not carried yet.',
       );
     }
     const kept = group.changes.filter(
@@ -256,6 +269,6 @@ export const placeText = ({ file, offset }: Place): string => `${file}:${offset}
 function xaUnsupported(place: Place): CrossfadeError {
   return unsupportedEvent(
     `an XA transaction in two phases with rows of captured tables, or begun before we read, at ${placeText(place)}`,
-    'Two-phase XA is not carried yet. Use ordinary transactions (or XA COMMIT … ONE PHASE) on captured tables, then start a new pipeline.',
+    'Two-phase XA is not carried yet. Use ordinary transactions (or XA COMMIT … ONE PHASE) on captured tables.',
   );
 }

@@ -3,6 +3,7 @@ import { tableName, type TableSchema } from '../../src/core/change.ts';
 import { CrossfadeError, type ErrorCode } from '../../src/core/errors.ts';
 import type { Finding, Mapping } from '../../src/core/ports.ts';
 import { hasUniqueKey, readTable, type TargetTable } from './catalog.ts';
+import { checkForeignKeys } from './check-foreign-keys.ts';
 import { fitOf, isWorthWarning } from './compatibility.ts';
 import { addColumnStatement, addKeyStatement, createTableStatement, postgresType } from './ddl.ts';
 import { quote, quotedTarget, targetOf, targetText, type TargetName } from './identifiers.ts';
@@ -152,6 +153,7 @@ async function checkMapping(
     ...checkColumns(table, schema, where),
     ...checkExtraColumns(table, schema, where),
     ...checkKey(table, schema, where),
+    ...(await checkForeignKeys(session, name, where)),
   ];
 }
 

@@ -1,5 +1,7 @@
 /** How a person names a Postgres server: a URL, or its parts spelled out. */
 import { z } from 'zod';
+import { type Tls, tlsSchema } from '../../src/config-tls.ts';
+import type { TableId } from '../../src/core/change.ts';
 
 export interface PostgresSettings {
   /** A host name, an address, or the folder of a Unix socket. */
@@ -8,13 +10,8 @@ export interface PostgresSettings {
   readonly database: string;
   readonly user: string;
   readonly password?: string | undefined;
-  /** `verify-full` checks the certificate and the host name; `no-verify` encrypts without knowing to whom. */
-  readonly tls: 'off' | 'no-verify' | 'verify-full';
-  /** PEM text of the authorities to trust instead of the system's. */
-  readonly ca?: string | undefined;
+  readonly tls: Tls;
 }
-
-const tlsModes = ['off', 'no-verify', 'verify-full'] as const;
 
 const parts = z.strictObject({
   host: z.string().min(1).default('localhost').describe('host name, address, or folder of a Unix socket'),
@@ -22,8 +19,7 @@ const parts = z.strictObject({
   database: z.string().min(1),
   user: z.string().min(1),
   password: z.string().optional().describe('better as ${ENV} or ${file:/run/secrets/x}'),
-  tls: z.enum(tlsModes).default('off').describe('verify-full checks certificate and host name'),
-  ca: z.string().optional().describe('PEM text of the authorities to trust instead of the system’s'),
+  tls: tlsSchema.default(false),
 });
 
 const url = z.string().transform((text, context): PostgresSettings => {
@@ -34,11 +30,58 @@ const url = z.string().transform((text, context): PostgresSettings => {
   return z.NEVER;
 });
 
-/** `postgres://user:password@host:port/database?sslmode=verify-full`, or the same as keys. */
-export const postgresSchema = z.union([url, parts]);
+/** What is spelled out goes before what the URL says. */
+const urlWithMore = z
+  .strictObject({ url, tls: tlsSchema.optional() })
+  .transform(({ url, tls = url.tls }): PostgresSettings => ({ ...url, tls }));
 
-/** What one table's mapping may say beyond `to` and `transforms`: nothing yet. */
-export const postgresMappingOptions = z.strictObject({});
+/** `postgres://user:password@host:port/database?sslmode=verify-full`, `{ url: postgres://…, tls }`, or the same as keys. */
+export const postgresSchema = z.union([url, urlWithMore, parts]);
+
+const values = z.strictObject({
+  nul: z
+    .enum(['stop', 'strip', 'escape'])
+    .default('stop')
+    .describe(
+      'A text with U+0000, which Postgres cannot hold: stop, leave the character out, or write \\u0000 (six characters) in its place. In a key column it always stops.',
+    ),
+  zeroDate: z
+    .enum(['stop', 'null'])
+    .default('stop')
+    .describe('A date that is zero or has a zero part: stop, or write NULL. In a key column or one that is NOT NULL it always stops.'),
+});
+
+/** What a mapping's configuration says about values that Postgres cannot hold. */
+export interface ValuePolicies extends z.output<typeof values> {}
+
+/** Of a mapping's options; all `stop` where nothing is said. */
+export const valuePolicies = (options: Readonly<Record<string, unknown>>): ValuePolicies => values.parse(options['values'] ?? {});
+
+const mapping = z.strictObject({
+  to: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('The table in the target as `schema.table`. Without it: the same name as in the source, in the schema `public`.'),
+  values: values
+    .prefault({})
+    .describe('What becomes of values that Postgres cannot hold. A change of it holds for what is applied from then on.'),
+});
+
+/** All that the configuration needs to know of this kind of target: see src/config-targets.ts. */
+export const postgresTarget = {
+  about: '`postgres://user:password@host:port/database`, or its parts spelled out.',
+  settings: postgresSchema,
+  mapping,
+  naming: 'to',
+  targetOf({ table }: TableId, options: Readonly<Record<string, unknown>>): string {
+    if (typeof options['to'] === 'string') return options['to'];
+    return `public.${/^[^".]+$/.test(table) ? table : `"${table.replaceAll('"', '""')}"`}`;
+  },
+  whenEmpty: () => undefined,
+  starter: () => '',
+  url: { pattern: /^postgres(ql)?:\/\//i, form: 'postgres://USER@HOST/DATABASE' },
+};
 
 /** The settings, or what is wrong with the URL. */
 function fromUrl(text: string): PostgresSettings | string {
@@ -47,7 +90,7 @@ function fromUrl(text: string): PostgresSettings | string {
   const unknown = [...parsed.searchParams.keys()].find((name) => name !== 'sslmode' && name !== 'host');
   if (unknown !== undefined) return `the URL's parameter "${unknown}" is not known; sslmode and host are`;
   const tls = tlsOf(parsed.searchParams.get('sslmode'));
-  if (!tls) return 'sslmode must be disable, no-verify or verify-full';
+  if (tls === undefined) return 'sslmode must be disable, no-verify or verify-full';
   try {
     const user = decodeURIComponent(parsed.username);
     const database = decodeURIComponent(parsed.pathname.slice(1)) || user;
@@ -61,8 +104,8 @@ function fromUrl(text: string): PostgresSettings | string {
 }
 
 /** libpq's `require` encrypts without checking anything; nobody who writes it means that, so it verifies here. */
-function tlsOf(mode: string | null): PostgresSettings['tls'] | undefined {
-  if (mode === null || mode === 'disable') return 'off';
-  if (mode === 'no-verify') return 'no-verify';
-  return mode === 'require' || mode === 'verify-ca' || mode === 'verify-full' ? 'verify-full' : undefined;
+function tlsOf(mode: string | null): Tls | undefined {
+  if (mode === null || mode === 'disable') return false;
+  if (mode === 'no-verify') return { verify: false };
+  return mode === 'require' || mode === 'verify-ca' || mode === 'verify-full' ? true : undefined;
 }

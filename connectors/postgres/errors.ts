@@ -31,7 +31,8 @@ const refused = (what: string): Verdict => ({
   code: 'TARGET_VALUE_REFUSED',
   fault: 'poison',
   what,
-  remedy: 'Correct the row in the source, or widen the target’s column.',
+  remedy:
+    'Give the target’s column a type or a length that holds the value, then start again. Correcting the row in the source does not help by itself: the change with the old value comes first.',
 });
 const constraint = (what: string): Verdict => ({
   code: 'TARGET_CONSTRAINT',
@@ -69,10 +70,11 @@ const byState: Readonly<Record<string, Verdict>> = {
     remedy: 'Correct user and password, then start again.',
   },
   '3D000': {
-    code: 'TARGET_AUTH',
+    code: 'TARGET_SETTING',
     fault: 'fatal',
     what: 'the database does not exist',
-    remedy: 'Create the database or correct its name, then start again.',
+    remedy:
+      'Create it (CREATE DATABASE on that server, as its administrator) or correct its name in the service’s URL; then `crossfade check` names the tables to create.',
   },
   '3F000': table,
   '42P01': table,

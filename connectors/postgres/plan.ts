@@ -7,7 +7,7 @@ import { hasUniqueKey, type TargetColumn, type TargetTable } from './catalog.ts'
 import { fitOf } from './compatibility.ts';
 import { addColumnStatement, addKeyStatement, createTableStatement } from './ddl.ts';
 import { quote, quotedTarget, targetText, type TargetName } from './identifiers.ts';
-import { arrayLiteral, copyCell, Refused, textWriter, type ToText } from './values.ts';
+import { type Alteration, arrayLiteral, copyCell, Refused, textWriter, type ToText, unaltered } from './values.ts';
 
 export interface PlannedColumn {
   readonly source: ColumnSchema;
@@ -31,11 +31,17 @@ export interface TablePlan {
 }
 
 /** Throws what a person must mend first: a missing table or column, a type that would bend values, a missing key. */
-export function planTable(id: string, name: TargetName, table: TargetTable | undefined, schema: TableSchema): TablePlan {
+export function planTable(
+  id: string,
+  name: TargetName,
+  table: TargetTable | undefined,
+  schema: TableSchema,
+  alterationOf: (title: string) => Alteration = () => unaltered,
+): TablePlan {
   const title = `${tableName(schema.table)} → ${targetText(name)}`;
   if (!table)
     throw stop('TARGET_TABLE_MISSING', `${title}: the target has no such table`, createTableStatement(quotedTarget(name), schema));
-  const planned = schema.columns.flatMap((source) => planColumn(source, table, title, schema));
+  const planned = schema.columns.flatMap((source) => planColumn(source, table, title, schema, alterationOf));
   if (!hasUniqueKey(table, schema.key)) {
     throw stop(
       'TARGET_KEY_MISSING',
@@ -51,7 +57,13 @@ export function planTable(id: string, name: TargetName, table: TargetTable | und
   return { id, title, columns: planned, key, ...statements(id, quotedTarget(name), planned, key) };
 }
 
-function planColumn(source: ColumnSchema, table: TargetTable, title: string, schema: TableSchema): PlannedColumn[] {
+function planColumn(
+  source: ColumnSchema,
+  table: TargetTable,
+  title: string,
+  schema: TableSchema,
+  alterationOf: (title: string) => Alteration,
+): PlannedColumn[] {
   const target = table.columns.get(source.name);
   if (!target) {
     const statement = addColumnStatement(quotedTarget(table.name), source);
@@ -70,7 +82,15 @@ function planColumn(source: ColumnSchema, table: TargetTable, title: string, sch
     const message = `${title}: column "${source.name}" is ${source.type} in the source and ${target.shownType} in the target: ${why}`;
     throw stop('TARGET_COLUMN_TYPE', message, 'Give the column a type that holds every value; `crossfade check` names one.');
   }
-  return [{ source, target, toText: textWriter(source, target) }];
+  return [
+    { source, target, toText: textWriter(source, target, alteration(source, target, schema, alterationOf(`${title} "${source.name}"`))) },
+  ];
+}
+
+/** A key that is altered could become another row's, and NULL is refused where the column says so. */
+function alteration(source: ColumnSchema, target: TargetColumn, schema: TableSchema, wanted: Alteration): Alteration {
+  if (schema.key.includes(source.name)) return unaltered;
+  return target.notNull ? { ...wanted, zeroDate: 'stop' } : wanted;
 }
 
 function stop(

@@ -2,7 +2,9 @@
 import { invariant } from '../../src/core/assert.ts';
 import type { TableSchema } from '../../src/core/change.ts';
 import type { Entry, Mapping } from '../../src/core/ports.ts';
+import { Alterations } from './alterations.ts';
 import { readTable } from './catalog.ts';
+import { valuePolicies } from './config.ts';
 import { targetOf } from './identifiers.ts';
 import { planTable, type TablePlan } from './plan.ts';
 import type { Session } from './session.ts';
@@ -13,6 +15,8 @@ export class Plans {
   readonly #byShape: WeakMap<TableSchema, TablePlan>[];
   #count = 0;
   #mayStage: boolean | undefined;
+  /** What the policies changed since it was last asked. */
+  readonly alterations = new Alterations();
 
   constructor(mappings: readonly Mapping[]) {
     this.#mappings = mappings;
@@ -47,7 +51,9 @@ export class Plans {
     if (plans.has(schema)) return;
     const name = targetOf(mapping);
     this.#mayStage ??= await mayStage(session);
-    plans.set(schema, planTable(String((this.#count += 1)), name, await readTable(session, name), schema));
+    const policies = valuePolicies(mapping.options);
+    const alterationOf = (column: string) => ({ ...policies, altered: this.alterations.counter(column) });
+    plans.set(schema, planTable(String((this.#count += 1)), name, await readTable(session, name), schema, alterationOf));
   }
 }
 

@@ -12,6 +12,8 @@ export const createProgressStatement = `CREATE TABLE crossfade.progress (
   owner_pid integer,
   log_id text,
   next_offset bigint,
+  last_offset bigint,
+  term bigint,
   version text,
   transaction_id text,
   committed_at timestamptz,
@@ -33,7 +35,7 @@ export interface Held {
   readonly nextOffset: number | null;
 }
 
-const columns = `log_id, next_offset, version, transaction_id, round(extract(epoch FROM committed_at) * 1000000)::bigint, mapping_hash`;
+const columns = `log_id, next_offset, last_offset, term, version, transaction_id, round(extract(epoch FROM committed_at) * 1000000)::bigint, mapping_hash`;
 
 /** Creates what is missing, by one process at a time. Asks for no privilege when everything is there. */
 export async function ensureProgressTable(session: Session): Promise<void> {
@@ -111,10 +113,12 @@ export function readClaim(result: StepResult | undefined): { held: Map<Partition
 }
 
 function progressOf(row: readonly (string | null)[]): Progress {
-  const [logId, nextOffset, version, transactionId, committedAtUs, mappingHash] = row;
+  const [logId, nextOffset, lastOffset, term, version, transactionId, committedAtUs, mappingHash] = row;
   return {
     logId: logId ?? '',
     nextOffset: Number(nextOffset),
+    lastOffset: Number(lastOffset),
+    term: Number(term),
     version: version ?? '',
     transactionId: transactionId ?? '',
     committedAtUs: Number(committedAtUs),
@@ -146,8 +150,8 @@ export function moveStep(owner: ProgressOwner, partition: PartitionId, held: Hel
   return {
     name: 'crossfade_move',
     text: `WITH moved AS (
-  UPDATE crossfade.progress SET log_id = $6, next_offset = $7::bigint, version = $8, transaction_id = $9, committed_at = $10::timestamptz,
-    mapping_hash = $11, applied_at = clock_timestamp()
+  UPDATE crossfade.progress SET log_id = $6, next_offset = $7::bigint, last_offset = $8::bigint, term = $9::bigint, version = $10, transaction_id = $11,
+    committed_at = $12::timestamptz, mapping_hash = $13, applied_at = clock_timestamp()
   WHERE pipeline = $1 AND service = $2 AND partition = $3 AND owner_epoch = $4::bigint AND next_offset IS NOT DISTINCT FROM $5::bigint
   RETURNING 1)
 SELECT 1 / count(*) FROM moved`,
@@ -159,6 +163,8 @@ SELECT 1 / count(*) FROM moved`,
       held.nextOffset === null ? null : String(held.nextOffset),
       next.logId,
       String(next.nextOffset),
+      String(next.lastOffset),
+      String(next.term),
       next.version,
       next.transactionId,
       instant(next.committedAtUs),
@@ -176,8 +182,8 @@ function instant(us: number): string {
 /** Progress is forgotten and the epoch raised, so that whoever is at work cannot bring the old one back. */
 export function resetStep(owner: ProgressOwner, partitions: string): Step {
   return {
-    text: `UPDATE crossfade.progress SET owner_epoch = greatest(owner_epoch + 1, ${clockEpoch}), log_id = NULL, next_offset = NULL, version = NULL, transaction_id = NULL,
-  committed_at = NULL, mapping_hash = NULL, applied_at = NULL
+    text: `UPDATE crossfade.progress SET owner_epoch = greatest(owner_epoch + 1, ${clockEpoch}), log_id = NULL, next_offset = NULL, last_offset = NULL, term = NULL,
+  version = NULL, transaction_id = NULL, committed_at = NULL, mapping_hash = NULL, applied_at = NULL
 WHERE pipeline = $1 AND service = $2 AND partition = ANY ($3::text[])`,
     values: [owner.pipeline, owner.service, partitions],
   };

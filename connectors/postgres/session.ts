@@ -1,6 +1,7 @@
 /** One connection to Postgres with every timeout set; gone once is gone for good: the loop opens a new sink. */
 import { Client } from 'pg';
 import type { CrossfadeError } from '../../src/core/errors.ts';
+import { tlsOptions } from '../../src/config-tls.ts';
 import type { PostgresSettings } from './config.ts';
 import { isConnectionLost, postgresError } from './errors.ts';
 import { Pipeline, StepsFailed, type Step, type StepResult } from './pipeline.ts';
@@ -49,7 +50,7 @@ export class Session implements AsyncDisposable {
         user: postgres.user,
         // A function keeps pg from looking for a password file, or for one in the environment.
         password: () => postgres.password ?? '',
-        ssl: tlsOptions(postgres),
+        ssl: tlsOptions(postgres.tls) ?? false,
         application_name: applicationName,
         connectionTimeoutMillis: connectTimeoutMs,
         keepAlive: true,
@@ -122,9 +123,4 @@ function setting(name: string, value: string, local = false): Step {
 
 export function translated(error: unknown, doing: string): CrossfadeError {
   return postgresError(error instanceof StepsFailed ? error.cause : error, { doing });
-}
-
-function tlsOptions({ tls, ca }: PostgresSettings): false | { rejectUnauthorized: boolean; ca?: string } {
-  if (tls === 'off') return false;
-  return { rejectUnauthorized: tls === 'verify-full', ...(ca === undefined ? {} : { ca }) };
 }

@@ -22,6 +22,7 @@ import {
   type Held,
   type ProgressOwner,
 } from './progress.ts';
+import { withPlace } from './refused-place.ts';
 import { Session, translated } from './session.ts';
 import { arrayLiteral } from './values.ts';
 
@@ -47,6 +48,8 @@ const savepoint: Step = { name: 'crossfade_savepoint', text: 'SAVEPOINT crossfad
 const release: Step = { name: 'crossfade_release', text: 'RELEASE SAVEPOINT crossfade' };
 const begin: Step = { name: 'crossfade_begin', text: 'BEGIN' };
 const commit: Step = { name: 'crossfade_commit', text: 'COMMIT' };
+/** Until the transaction ends, and only for what the target made DEFERRABLE; harmless for everything else. */
+const defer: Step = { name: 'crossfade_defer', text: 'SET CONSTRAINTS ALL DEFERRED' };
 const claimAttempts = 3;
 
 class PostgresSink implements Sink {
@@ -111,8 +114,9 @@ class PostgresSink implements Sink {
       try {
         return await this.#write(session, batch);
       } catch (error) {
+        const fromOffset = (this.#transaction?.held ?? this.#held).get(batch.partition)?.nextOffset ?? 0;
         await this.#abandon(session);
-        throw error;
+        throw withPlace(error, batch, fromOffset, (entry) => this.#plans.of(entry));
       }
     });
   }
@@ -185,6 +189,7 @@ class PostgresSink implements Sink {
     const held = (this.#transaction?.held ?? this.#held).get(partition);
     if (!held) throw fenced(partition);
     await this.#plans.prepare(session, entries);
+    this.#plans.alterations.take();
     const planOf = (entry: Entry) => this.#plans.of(entry);
     const joining = this.#transaction !== undefined;
     const transaction: OpenTransaction = (this.#transaction ??= { held: new Map(this.#held), open: new Set() });
@@ -200,9 +205,13 @@ class PostgresSink implements Sink {
     try {
       await this.#send(session, { ...frame, rows });
     } catch (error) {
-      if (!(error instanceof ConstraintViolated) || entries.length < 2) throw outward(error);
+      // Also for a single change: what makes it right may come in a later part of the same transaction.
+      if (!(error instanceof ConstraintViolated)) throw error;
       await this.#fallBack(session, frame, singleSteps(entries, planOf), frame.before.includes(savepoint));
     }
+    const altered = this.#plans.alterations.take();
+    if (altered)
+      this.#options.logger.warn({ partition, altered }, 'values that the target cannot hold were altered as the configuration says');
     transaction.held.set(partition, { ownerEpoch: held.ownerEpoch, nextOffset: progress.nextOffset });
     if (staysOpen) return 'open';
     for (const [name, hold] of transaction.held) this.#held.set(name, hold);
@@ -211,14 +220,14 @@ class PostgresSink implements Sink {
     return 'committed';
   }
 
-  /** The sets collided: the same batch again, one change at a time in the source's order. */
+  /** The sets collided: the same batch again, one change at a time in the source's order, its constraints judged at the end. */
   async #fallBack(session: Session, frame: Omit<Frame, 'rows'>, rows: readonly RowStep[], toSavepoint: boolean): Promise<void> {
     const { partition, entries } = frame.batch;
     this.#options.logger.debug(
       { partition, entries: entries.length },
       'batch violates a constraint as a set, applying its changes one by one',
     );
-    const before = toSavepoint ? [{ text: 'ROLLBACK TO SAVEPOINT crossfade' }] : [{ text: 'ROLLBACK' }, begin];
+    const before = toSavepoint ? [{ text: 'ROLLBACK TO SAVEPOINT crossfade' }, defer] : [{ text: 'ROLLBACK' }, begin, defer];
     try {
       await this.#send(session, { ...frame, before, rows });
     } catch (error) {

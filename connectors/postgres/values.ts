@@ -13,10 +13,19 @@ export class Refused extends Error {
   }
 }
 
-export type ToText = (value: Exclude<Value, null>) => string;
+/** null where a policy makes NULL of the value. */
+export type ToText = (value: Exclude<Value, null>) => string | null;
+
+/** What is done to values that Postgres cannot hold; `altered` is told of each value that is written otherwise than it was. */
+export interface Alteration {
+  readonly nul: 'stop' | 'strip' | 'escape';
+  readonly zeroDate: 'stop' | 'null';
+  readonly altered: (what: 'nul' | 'zeroDate') => void;
+}
+export const unaltered: Alteration = { nul: 'stop', zeroDate: 'stop', altered: () => {} };
 
 /** Compiled once a column. Assumes that the fit is not `lossy`. */
-export function textWriter(source: ColumnSchema, target: TargetColumn): ToText {
+export function textWriter(source: ColumnSchema, target: TargetColumn, policy: Alteration = unaltered): ToText {
   switch (target.base) {
     case 'bool':
       return booleanText;
@@ -36,17 +45,17 @@ export function textWriter(source: ColumnSchema, target: TargetColumn): ToText {
     case 'date':
     case 'timestamp':
     case 'timestamptz':
-      return dateText;
+      return (value) => dateText(value, policy);
     case 'time':
       return timeText;
     case 'interval':
       return stringOf;
     case '_text':
-      return (value) => setText(plainText(value));
+      return (value) => setText(plainText(value, policy));
     case '_float4':
       return (value) => vectorText(bytesOf(value));
     default:
-      return limitedText(characterRoom(source, target));
+      return limitedText(characterRoom(source, target), policy);
   }
 }
 
@@ -62,11 +71,18 @@ function numberText(value: Value): string {
   return typeof value === 'bigint' ? value.toString() : stringOf(value);
 }
 
-function dateText(value: Value): string {
+function dateText(value: Value, { zeroDate, altered }: Alteration): string | null {
   const text = stringOf(value);
   // 0000-00-00, 2026-00-10, 2026-01-00, and the year 0 that Postgres does not have.
   if (text.startsWith('0000') || text.startsWith('-00', 4) || text.startsWith('-00', 7)) {
-    throw new Refused('a zero or partly zero date cannot be stored', 'Correct the row in the source, or make the column text.');
+    if (zeroDate === 'null') {
+      altered('zeroDate');
+      return null;
+    }
+    throw new Refused(
+      'a zero or partly zero date cannot be stored',
+      policyRemedy('zeroDate: null', 'it is stored as NULL (the column must take NULL and be no part of the key)'),
+    );
   }
   return text;
 }
@@ -105,12 +121,15 @@ function characterRoom(source: ColumnSchema, target: TargetColumn): number | und
 }
 
 /** Postgres cuts trailing spaces silently to make a text fit, so a narrow column is measured here. */
-function limitedText(room: number | undefined): ToText {
-  if (room === undefined) return plainText;
+function limitedText(room: number | undefined, policy: Alteration): ToText {
+  if (room === undefined) return (value) => plainText(value, policy);
   return (value) => {
-    const text = plainText(value);
+    const text = plainText(value, policy);
     if (text.length > room && characters(text) > room) {
-      throw new Refused(`a text is longer than the column's ${room} characters`, 'Widen the column.');
+      throw new Refused(
+        `a text is longer than the column's ${room} characters`,
+        'Widen the column in the target (ALTER TABLE … ALTER COLUMN … TYPE text), then start again.',
+      );
     }
     return text;
   };
@@ -121,16 +140,33 @@ function characters(text: string): number {
   return text.length - (text.match(/[\u{10000}-\u{10FFFF}]/gu)?.length ?? 0);
 }
 
-function plainText(value: Value): string {
-  const text = typeof value === 'string' ? value : numberText(value);
-  if (text.includes('\0')) {
+function plainText(value: Value, policy: Alteration): string {
+  const given = typeof value === 'string' ? value : numberText(value);
+  const text = given.includes('\0') ? withoutNul(given, policy) : given;
+  if (!text.isWellFormed())
+    throw new Refused(
+      'a text is not valid Unicode',
+      'Leave the column out with a `project` transform: no target that keeps text can hold it.',
+    );
+  return text;
+}
+
+function withoutNul(text: string, { nul, altered }: Alteration): string {
+  if (nul === 'stop') {
     throw new Refused(
       'Postgres cannot store U+0000 in text',
-      'Remove it from the row in the source, or make the column bytea and map it as bytes.',
+      policyRemedy('nul: strip', 'the character is left out', 'nul: escape', 'it is written as \\u0000'),
     );
   }
-  if (!text.isWellFormed()) throw new Refused('a text is not valid Unicode', 'Correct the row in the source.');
-  return text;
+  altered('nul');
+  return text.replaceAll('\0', nul === 'strip' ? '' : '\\u0000');
+}
+
+/** The change stays in the log whatever becomes of the row in the source, so only a policy gets past it. */
+function policyRemedy(...settings: readonly string[]): string {
+  const ways: string[] = [];
+  for (let at = 0; at < settings.length; at += 2) ways.push(`\`values: { ${settings[at]} }\` and ${settings[at + 1]}`);
+  return `Give the table's mapping in the configuration ${ways.join(', or ')}; then start again. Correcting the row in the source does not help by itself: the change with this value comes first.`;
 }
 
 function stringOf(value: Value): string {

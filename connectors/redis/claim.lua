@@ -5,6 +5,6 @@ for i = 1, #ARGV do
   local key = KEYS[i + 1]
   redis.call('SADD', KEYS[1], ARGV[i])
   redis.call('HINCRBY', key, 'owner_epoch', 1)
-  answer[i] = redis.call('HMGET', key, 'owner_epoch', 'log_id', 'next_offset', 'version', 'transaction_id', 'committed_at_us', 'mapping_hash')
+  answer[i] = redis.call('HMGET', key, 'owner_epoch', 'log_id', 'next_offset', 'last_offset', 'term', 'version', 'transaction_id', 'committed_at_us', 'mapping_hash')
 end
 return answer

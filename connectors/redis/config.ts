@@ -1,5 +1,7 @@
 /** What a person writes about a Redis target, and the settings that it becomes. */
 import { z } from 'zod';
+import { type Tls, tlsSchema } from '../../src/config-tls.ts';
+import type { TableId, TableSchema } from '../../src/core/change.ts';
 import { parseKeyTemplate } from './key-template.ts';
 
 export interface RedisSettings {
@@ -10,10 +12,7 @@ export interface RedisSettings {
   readonly password?: string | undefined;
   /** The number of the database. */
   readonly database: number;
-  /** `verify-full` checks the certificate and the host name; `no-verify` encrypts without knowing to whom. */
-  readonly tls: 'off' | 'no-verify' | 'verify-full';
-  /** PEM text of the authorities to trust instead of the system's. */
-  readonly ca?: string | undefined;
+  readonly tls: Tls;
 }
 
 const parts = z.strictObject({
@@ -22,8 +21,7 @@ const parts = z.strictObject({
   user: z.string().min(1).optional().describe('ACL user; without one it is the default user'),
   password: z.string().min(1).optional().describe('better as ${ENV} or ${file:/run/secrets/x}'),
   database: z.int().min(0).default(0).describe('number of the database'),
-  tls: z.enum(['off', 'no-verify', 'verify-full']).default('off').describe('verify-full checks certificate and host name'),
-  ca: z.string().min(1).optional().describe('PEM text of the authorities to trust instead of the system’s'),
+  tls: tlsSchema.default(false),
 });
 
 const url = z.string().transform((text, context): RedisSettings => {
@@ -34,8 +32,13 @@ const url = z.string().transform((text, context): RedisSettings => {
   return z.NEVER;
 });
 
-/** `redis://user:password@host:port/database`, `rediss://` for TLS with verification, or the same as keys. */
-export const redisSchema = z.union([url, parts]);
+/** What is spelled out goes before what the URL says. */
+const urlWithMore = z
+  .strictObject({ url, tls: tlsSchema.optional() })
+  .transform(({ url, tls = url.tls }): RedisSettings => ({ ...url, tls }));
+
+/** `redis://user:password@host:port/database`, `rediss://` for TLS with verification, `{ url: redis://…, tls }`, or the same as keys. */
+export const redisSchema = z.union([url, urlWithMore, parts]);
 
 /** The settings, or what is wrong with the URL. */
 function fromUrl(text: string): RedisSettings | string {
@@ -51,7 +54,7 @@ function fromUrl(text: string): RedisSettings | string {
       ...(parsed.username ? { user: decodeURIComponent(parsed.username) } : {}),
       ...(parsed.password ? { password: decodeURIComponent(parsed.password) } : {}),
       database: Number(parsed.pathname.slice(1)),
-      tls: parsed.protocol === 'rediss:' ? 'verify-full' : 'off',
+      tls: parsed.protocol === 'rediss:',
     };
   } catch {
     return 'a part of the URL is not percent-encoded correctly';
@@ -69,3 +72,22 @@ export const redisMappingOptions = z.strictObject({
     })
     .describe('Key template: a column in braces stands for its percent-encoded value; a literal brace is doubled.'),
 });
+
+/** All that the configuration needs to know of this kind of target: see src/config-targets.ts. */
+export const redisTarget = {
+  about: '`redis://user:password@host:port/database`, or its parts spelled out.',
+  settings: redisSchema,
+  mapping: redisMappingOptions,
+  naming: 'key',
+  targetOf: ({ table }: TableId, options: Readonly<Record<string, unknown>>) =>
+    typeof options['key'] === 'string' ? options['key'] : table,
+  whenEmpty: ({ table }: TableId) => `a Redis mapping needs a key template: { key: "${table}:{id}" }`,
+  starter: (schema: TableSchema) => `{ shape: hash, key: ${JSON.stringify(keyTemplateOf(schema))} }`,
+  url: { pattern: /^rediss?:\/\//i, form: 'redis://HOST:PORT' },
+};
+
+/** `orders:{id}`; a brace in a name is doubled, as the template wants it. */
+function keyTemplateOf({ table, key }: TableSchema): string {
+  return [literal(table.table), ...key.map((column) => `{${literal(column)}}`)].join(':');
+}
+const literal = (text: string) => text.replaceAll('{', '{{').replaceAll('}', '}}');

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
-import { Command, Redis } from 'ioredis';
+import { Command, Redis, type RedisOptions } from 'ioredis';
+import { tlsOptions } from '../../src/config-tls.ts';
 import type { Logger } from '../../src/core/ports.ts';
 import type { RedisSettings } from './config.ts';
 import { redisError } from './errors.ts';
@@ -21,7 +22,7 @@ export async function connectRedis(settings: RedisSettings, logger: Logger, answ
     ...(settings.user === undefined ? {} : { username: settings.user }),
     ...(settings.password === undefined ? {} : { password: settings.password }),
     db: settings.database,
-    ...tlsOptions(settings),
+    ...tlsTo(settings),
     connectionName: 'crossfade',
     lazyConnect: true,
     connectTimeout: connectTimeoutMs,
@@ -51,12 +52,10 @@ export async function connectRedis(settings: RedisSettings, logger: Logger, answ
   return redis;
 }
 
-function tlsOptions({ tls, ca, host }: RedisSettings): { tls?: { ca?: string; rejectUnauthorized: boolean; servername?: string } } {
-  if (tls === 'off') return {};
+function tlsTo({ tls, host }: RedisSettings): Pick<RedisOptions, 'tls'> {
+  const options = tlsOptions(tls);
   // An address is no name that a server could be asked for.
-  return {
-    tls: { rejectUnauthorized: tls === 'verify-full', ...(isIP(host) ? {} : { servername: host }), ...(ca === undefined ? {} : { ca }) },
-  };
+  return options ? { tls: { ...options, ...(isIP(host) ? {} : { servername: host }) } } : {};
 }
 
 interface Script {

@@ -1,6 +1,7 @@
 /** The keys of our own in Redis, and the progress that they hold. All share one hash tag: pipeline and service. */
 import type { Version } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
+import { topicOf } from '../../src/core/partition.ts';
 import type { PartitionId, Progress } from '../../src/core/ports.ts';
 
 export interface OwnKeys {
@@ -22,16 +23,25 @@ export function ownKeys(pipeline: string, service: string): OwnKeys {
   };
 }
 
-export const topicOf = (partition: PartitionId) => partition.slice(0, partition.lastIndexOf('#'));
-
 /** The fields of a progress hash behind its owner_epoch, in the order that the scripts answer them. */
-export const progressFields = ['log_id', 'next_offset', 'version', 'transaction_id', 'committed_at_us', 'mapping_hash'] as const;
+export const progressFields = [
+  'log_id',
+  'next_offset',
+  'last_offset',
+  'term',
+  'version',
+  'transaction_id',
+  'committed_at_us',
+  'mapping_hash',
+] as const;
 
 /** As fields and values, for HSET. */
 export function progressArguments(progress: Progress): string[] {
   const values = [
     progress.logId,
     String(progress.nextOffset),
+    String(progress.lastOffset),
+    String(progress.term),
     progress.version,
     progress.transactionId,
     String(progress.committedAtUs),
@@ -43,18 +53,18 @@ export function progressArguments(progress: Progress): string[] {
 /** From the values of {@link progressFields}; undefined where nothing was ever applied. */
 export function parseProgress(values: readonly unknown[], partition: PartitionId): Progress | undefined {
   if (values.every((value) => value === null)) return undefined;
-  const [logId, nextOffset, version, transactionId, committedAtUs, mappingHash] = values;
-  const offset = Number(nextOffset);
+  const [logId, next, last, termText, version, transactionId, committedAtUs, mappingHash] = values;
+  const [nextOffset, lastOffset, term] = [Number(next), Number(last), Number(termText)];
   const committed = Number(committedAtUs);
   if (
     typeof logId === 'string' &&
     typeof version === 'string' &&
     typeof transactionId === 'string' &&
     typeof mappingHash === 'string' &&
-    Number.isSafeInteger(offset) &&
-    Number.isSafeInteger(committed)
+    [nextOffset, lastOffset, term, committed].every(Number.isSafeInteger)
   ) {
-    return { logId, nextOffset: offset, version: version satisfies Version, transactionId, committedAtUs: committed, mappingHash };
+    const place = { logId, nextOffset, lastOffset, term, version: version satisfies Version };
+    return { ...place, transactionId, committedAtUs: committed, mappingHash };
   }
   throw new CrossfadeError({
     code: 'TARGET_PROGRESS_FOREIGN',

@@ -1,13 +1,14 @@
 import type { Redis } from 'ioredis';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import { faultPoint } from '../../src/core/fault-point.ts';
+import { topicOf } from '../../src/core/partition.ts';
 import type { Finding, Logger, Mapping, PartitionId, Progress, Sink, SinkBatch } from '../../src/core/ports.ts';
 import type { TableSchema } from '../../src/core/change.ts';
 import { checkRedis } from './check.ts';
 import type { RedisSettings } from './config.ts';
 import { connectRedis, guarded, isUsable, loadScript, runScript, type Argument } from './connection.ts';
 import { redisError } from './errors.ts';
-import { ownKeys, parseProgress, progressArguments, progressFields, topicOf, type OwnKeys } from './progress.ts';
+import { ownKeys, parseProgress, progressArguments, progressFields, type OwnKeys } from './progress.ts';
 import { foldByTargetKey, hashMapping, partsOf, type HashMapping, type Part } from './row-batch.ts';
 import { Sweeper } from './sweep.ts';
 

@@ -1,7 +1,8 @@
 import type { Redis } from 'ioredis';
+import { topicOf } from '../../src/core/partition.ts';
 import type { Logger } from '../../src/core/ports.ts';
 import { loadScript, runScript } from './connection.ts';
-import { topicOf, type OwnKeys } from './progress.ts';
+import type { OwnKeys } from './progress.ts';
 
 const sweepScript = loadScript('sweep');
 /** Fewer tombstones than this are not worth the looking. */

@@ -19,6 +19,8 @@ const networkFileSystems: ReadonlyMap<number, string> = new Map([
   [0x01021997, '9P'],
 ]);
 const littleSpaceBytes = 1024 ** 3;
+/** SQLite fails a little before the last byte: pages, the WAL and its index grow by pieces. */
+const noSpaceBytes = 16 * 1024 ** 2;
 
 export async function checkLog(settings: SqliteSettings, options: SqliteLogOptions, timing: Timing): Promise<readonly Finding[]> {
   const directory = dirname(settings.path);
@@ -62,9 +64,22 @@ function diskFindings(directory: string): Finding[] {
       where: 'log',
       message: `${directory} is on a network file system (${network}): locks do not hold there, and the log may be damaged. Use a disk of this machine`,
     });
-  if (bavail * bsize < littleSpaceBytes)
-    findings.push({ level: 'warning', code: 'LOG_FULL', where: 'log', message: `less than 1 GB is free in ${directory}` });
-  return findings;
+  const room = roomFinding(directory, bavail * bsize);
+  return room ? [...findings, room] : findings;
+}
+
+export function freeBytes(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize;
+}
+
+/** Nothing can be written any more, or soon nothing; undefined with room enough. */
+export function roomFinding(directory: string, bytes: number): Finding | undefined {
+  if (bytes >= littleSpaceBytes) return undefined;
+  const common = { code: 'LOG_FULL', where: 'log' } as const;
+  if (bytes >= noSpaceBytes) return { ...common, level: 'warning', message: `less than 1 GB is free in ${directory}` };
+  const message = `the disk of ${directory} is full (${Math.floor(bytes / 1024 ** 2)} MB free): neither changes nor signs of life can be written`;
+  return { ...common, level: 'error', message };
 }
 
 function frozenFinding(path: string, groups: GroupsFile, timing: Timing): Finding | undefined {

@@ -1,12 +1,14 @@
 /** Where one reader stands in its partitions, and what it gets next: one partition after the other, so none starves. */
 import type { StatementSync } from 'node:sqlite';
-import { aheadOfLog, lostHistory, unknownPartition } from '../../src/core/log-errors.ts';
-import type { Delivery, LogRecord, PartitionId, PartitionRange } from '../../src/core/ports.ts';
-import { corrupt, decodeRecordBatch, type Codec } from '../../src/core/record-batch.ts';
+import { aheadOfLog, corrupt, lostHistory, unknownPartition } from '../../src/core/log-errors.ts';
+import type { Delivery, LogRecord, PartitionId, PartitionState, ReadPlace } from '../../src/core/ports.ts';
+import { decodeRecordBatch, type Codec } from '../../src/core/record-batch.ts';
 import { TermFilter } from '../../src/core/term-filter.ts';
 import { guarded } from './errors.ts';
 import type { DeliveryLimits } from './settings.ts';
 import type { Store } from './store.ts';
+
+type Range = Pick<PartitionState, 'startOffset' | 'endOffset'>;
 
 interface BatchRow {
   readonly base_offset: number;
@@ -53,11 +55,20 @@ export class Cursors {
   }
 
   /** Throws LOG_LOST_HISTORY where the log cannot be read from this offset. */
-  start(partition: PartitionId, offset: number): void {
+  start(partition: PartitionId, { offset, term }: ReadPlace): void {
     const { startOffset, endOffset } = this.#rangeOf(partition);
     if (offset < startOffset) throw lostHistory(partition, offset, startOffset);
     if (offset > endOffset) throw aheadOfLog(partition, offset, endOffset);
     this.#offsets.set(partition, offset);
+    this.#terms.start(partition, term);
+  }
+
+  /** The first record from this offset on, whatever its term. */
+  at(partition: PartitionId, offset: number): LogRecord | undefined {
+    const { startOffset, endOffset } = this.#rangeOf(partition);
+    if (offset < startOffset) throw lostHistory(partition, offset, startOffset);
+    if (offset >= endOffset) return undefined;
+    return this.#decode(partition, this.#rowAt(partition, offset), offset)[0];
   }
 
   next(): Delivery | undefined {
@@ -67,7 +78,7 @@ export class Cursors {
       const delivery = this.#from(partition, offset);
       this.#offsets.delete(partition);
       this.#offsets.set(partition, delivery.nextOffset);
-      if (delivery.records.length > 0) return delivery;
+      return delivery;
     }
     return undefined;
   }
@@ -99,7 +110,7 @@ export class Cursors {
       const row = this.#rowAt(partition, nextOffset);
       const { base_offset: base, next_offset: next } = row;
       if (bytes > 0 && (bytes + row.raw_bytes > this.#limits.bytes || records.length + next - base > this.#limits.records)) break;
-      for (const record of this.#decode(partition, row, nextOffset)) records.push(record);
+      for (const record of this.#terms.keep(partition, this.#decode(partition, row, nextOffset))) records.push(record);
       bytes += row.raw_bytes;
       nextOffset = next;
       if (bytes >= this.#limits.bytes || records.length >= this.#limits.records) break;
@@ -116,16 +127,20 @@ export class Cursors {
     throw corrupt(where, 'the batch that holds this offset is missing');
   }
 
-  #decode(partition: PartitionId, { base_offset: base, next_offset: next, raw_bytes: rawBytes, data }: BatchRow, from: number) {
+  #decode(
+    partition: PartitionId,
+    { base_offset: base, next_offset: next, raw_bytes: rawBytes, data }: BatchRow,
+    from: number,
+  ): LogRecord[] {
     const where = `${partition}@${base}`;
     const records = decodeRecordBatch(data, this.#codec, where, rawBytes);
     if (records.length !== next - base || records[0]?.offset !== base) throw corrupt(where, 'it is not the batch that belongs here');
-    return this.#terms.keep(partition, from > base ? records.slice(from - base) : records);
+    return from > base ? records.slice(from - base) : records;
   }
 
-  #rangeOf(partition: PartitionId): PartitionRange {
+  #rangeOf(partition: PartitionId): Range {
     const range = guarded(partition, () => this.#range.get(this.#idOf(partition)));
-    return range as unknown as PartitionRange;
+    return range as unknown as Range;
   }
 
   #idOf(partition: PartitionId): number {

@@ -5,7 +5,7 @@
 import { hostname } from 'node:os';
 import { DatabaseSync } from 'node:sqlite';
 import { shareOut } from '../../src/core/group-share.ts';
-import type { Offsets, PartitionId } from '../../src/core/ports.ts';
+import type { LogMember, Offsets, PartitionId, PartTrouble } from '../../src/core/ports.ts';
 import { guarded } from './errors.ts';
 import type { Timing } from './settings.ts';
 
@@ -25,6 +25,9 @@ const schemaSql = `
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS offsets (
     name TEXT NOT NULL, partition TEXT NOT NULL, next_offset INTEGER NOT NULL, PRIMARY KEY (name, partition)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS troubles (
+    part TEXT PRIMARY KEY, code TEXT NOT NULL, message TEXT NOT NULL, since_ms INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
 `;
 
@@ -57,7 +60,9 @@ export class GroupsFile implements Disposable {
       const known = this.#db.prepare('SELECT log_id FROM log').get()?.['log_id'];
       // A new log in the place of a deleted one: what groups had applied of the old one means nothing here.
       if (known !== logId) {
-        this.#db.exec('DELETE FROM log; DELETE FROM leader; DELETE FROM members; DELETE FROM owners; DELETE FROM offsets');
+        this.#db.exec(
+          'DELETE FROM log; DELETE FROM leader; DELETE FROM members; DELETE FROM owners; DELETE FROM offsets; DELETE FROM troubles',
+        );
         this.#db.prepare('INSERT INTO log VALUES (1, ?)').run(logId);
       }
       this.#db.exec('COMMIT');
@@ -113,6 +118,33 @@ export class GroupsFile implements Disposable {
       }
       return alive.changes === 1;
     });
+  }
+
+  /** Who still exists, the frozen included: they are what a person looks for. */
+  members(): Map<string, LogMember[]> {
+    const rows = this.#guarded(() => this.#db.prepare('SELECT * FROM members ORDER BY name, started_ms, member').all());
+    const living = rows.map((row) => row as unknown as Life & { readonly name: string }).filter((life) => !isGone(life));
+    return new Map([...Map.groupBy(living, ({ name }) => name)].map(([name, lives]) => [name, lives.map(memberOf)]));
+  }
+
+  trouble(part: string, trouble: PartTrouble | undefined): void {
+    this.#guarded(() => {
+      if (trouble === undefined) this.#db.prepare('DELETE FROM troubles WHERE part = ?').run(part);
+      else
+        this.#db
+          .prepare('INSERT OR REPLACE INTO troubles VALUES (?, ?, ?, ?)')
+          .run(part, trouble.code, trouble.message, Math.round(trouble.sinceMs));
+    });
+  }
+
+  troubles(): Map<string, PartTrouble> {
+    const rows = this.#guarded(() => this.#db.prepare('SELECT * FROM troubles').all());
+    return new Map(
+      rows.map((row) => [
+        String(row['part']),
+        { code: String(row['code']), message: String(row['message']), sinceMs: Number(row['since_ms']) },
+      ]),
+    );
   }
 
   share(group: string, member: string): readonly PartitionId[] {
@@ -198,6 +230,15 @@ export class GroupsFile implements Disposable {
   [Symbol.dispose](): void {
     if (this.#db.isOpen) this.#db.close();
   }
+}
+
+function memberOf({ pid, host, heartbeat_ms }: Life): LogMember {
+  return { who: `pid ${pid} on ${host}`, silentSeconds: Math.max(0, Date.now() - heartbeat_ms) / 1000 };
+}
+
+export function leaderOf(leader: Leader): LogMember {
+  const { who, silentSeconds } = memberOf(leader);
+  return { who: `${who}, term ${leader.term}`, silentSeconds };
 }
 
 /** Whether this process still exists, as far as one can tell from here. */

@@ -1,16 +1,28 @@
 /** The embedded log: one SQLite file on this machine, read and written by any number of processes. */
 import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { TableSchema } from '../../src/core/change.ts';
 import { logClosed } from '../../src/core/log-errors.ts';
-import type { Delivery, Finding, Log, LogState, Offsets, PartitionId, Writer } from '../../src/core/ports.ts';
-import { partitionId } from '../../src/core/ports.ts';
+import { partitionsOf } from '../../src/core/partition.ts';
+import type {
+  Delivery,
+  Finding,
+  Log,
+  LogRecord,
+  LogState,
+  Offsets,
+  PartitionId,
+  PartTrouble,
+  ReadPlaces,
+  Writer,
+} from '../../src/core/ports.ts';
 import { beat } from './beat.ts';
-import { checkLog } from './check.ts';
+import { checkLog, freeBytes, roomFinding } from './check.ts';
 import type { SqliteSettings } from './config.ts';
 import { Cursors } from './cursors.ts';
-import { describeLeader, waitForLock } from './election.ts';
+import { waitForLock } from './election.ts';
 import { guarded } from './errors.ts';
-import { GroupsFile, isGone } from './groups.ts';
+import { GroupsFile, isGone, leaderOf } from './groups.ts';
 import { Membership } from './membership.ts';
 import { readContents } from './records.ts';
 import { Retention } from './retention.ts';
@@ -93,7 +105,7 @@ class SqliteLog implements Log {
 
   async *read(
     group: string,
-    claim: (partitions: readonly PartitionId[]) => Promise<Offsets>,
+    claim: (partitions: readonly PartitionId[]) => Promise<ReadPlaces>,
     signal: AbortSignal,
   ): AsyncGenerator<Delivery, void, undefined> {
     const { store, groups, wakeup, partitions } = await this.#opened();
@@ -124,9 +136,9 @@ class SqliteLog implements Log {
           const from = await claim(share);
           // Whoever took some of it meanwhile may have moved on, and retention with it: then these answers are old.
           if (either.aborted || !membership.confirmed()) continue;
-          const offsets = new Map(share.map((partition) => [partition, from.get(partition) ?? 0]));
-          cursors = this.#cursors(store, partitions, offsets);
-          groups.applied(group, offsets);
+          const places = new Map(share.map((partition) => [partition, from.get(partition) ?? { offset: 0, term: 0 }]));
+          cursors = this.#cursors(store, partitions, places);
+          groups.applied(group, new Map([...places].map(([partition, { offset }]) => [partition, offset])));
           continue;
         }
         const delivery = cursors.next();
@@ -145,7 +157,8 @@ class SqliteLog implements Log {
     const { store, wakeup, partitions } = await this.#opened();
     const either = AbortSignal.any([signal, this.#closed.signal]);
     const pace = new Pace();
-    const cursors = this.#cursors(store, partitions, offsets);
+    const places = new Map([...offsets].map(([partition, offset]) => [partition, { offset, term: 0 }]));
+    const cursors = this.#cursors(store, partitions, places);
     while (!either.aborted) {
       const delivery = cursors.next();
       if (delivery) {
@@ -156,12 +169,21 @@ class SqliteLog implements Log {
     this.#throwIfClosedBy(signal);
   }
 
+  async at(partition: PartitionId, offset: number): Promise<LogRecord | undefined> {
+    const { store, partitions } = await this.#opened();
+    return this.#cursors(store, partitions, new Map()).at(partition, offset);
+  }
+
   async applied(group: string, offsets: Offsets): Promise<void> {
     (await this.#opened()).groups.applied(group, offsets);
   }
 
   async forget(group: string): Promise<void> {
     (await this.#opened()).groups.forget(group);
+  }
+
+  async trouble(part: string, trouble: PartTrouble | undefined): Promise<void> {
+    (await this.#opened()).groups.trouble(part, trouble);
   }
 
   async schema(id: string): Promise<TableSchema | undefined> {
@@ -177,17 +199,21 @@ class SqliteLog implements Log {
 
   async state(): Promise<LogState> {
     // A look must not make what it looks for.
-    if (this.#open === undefined && !existsSync(this.#settings.path)) return { logId: '', partitions: new Map(), groups: new Map() };
+    if (this.#open === undefined && !existsSync(this.#settings.path)) return nothing;
     const { store, groups } = await this.#opened();
     const { start, complete, partitions } = readContents(store);
     const leader = groups.leader();
+    const directory = dirname(store.path);
+    const room = roomFinding(directory, freeBytes(directory));
     return {
-      logId: store.logId,
-      partitions: new Map([...partitions].map(([id, { startOffset, tail }]) => [id, { startOffset, endOffset: tail.endOffset }])),
+      partitions,
       groups: groups.offsets(),
+      members: groups.members(),
+      troubles: groups.troubles(),
       ...(start && { start }),
       ...(complete && { complete }),
-      ...(leader && !isGone(leader) && { leader: describeLeader(leader, this.#timing.leaderFrozen) }),
+      ...(room && { room }),
+      ...(leader && !isGone(leader) && { leader: leaderOf(leader) }),
     };
   }
 
@@ -196,15 +222,14 @@ class SqliteLog implements Log {
     membership[Symbol.dispose]();
   }
 
-  #cursors(store: Store, partitions: ReadonlyMap<PartitionId, number>, from: Offsets): Cursors {
+  #cursors(store: Store, partitions: ReadonlyMap<PartitionId, number>, from: ReadPlaces): Cursors {
     const cursors = new Cursors(store, partitions, this.#options.codec, this.#delivery);
-    for (const [partition, offset] of from) cursors.start(partition, offset);
+    for (const [partition, place] of from) cursors.start(partition, place);
     return cursors;
   }
 
   #partitionsOf(topics: readonly string[]): PartitionId[] {
-    const wanted = this.#options.streams.filter(({ topic }) => topics.includes(topic));
-    return wanted.flatMap(({ topic, partitions }) => Array.from({ length: partitions }, (_, n) => partitionId(topic, n)));
+    return this.#options.streams.filter(({ topic }) => topics.includes(topic)).flatMap(partitionsOf);
   }
 
   #showLeadership(groups: GroupsFile, term: number): void {
@@ -262,3 +287,5 @@ class SqliteLog implements Log {
     open?.store[Symbol.dispose]();
   }
 }
+
+const nothing: LogState = { partitions: new Map(), groups: new Map(), members: new Map(), troubles: new Map() };

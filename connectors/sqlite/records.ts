@@ -1,7 +1,7 @@
 /** The control records and tails of the log's file, as they are read and written. */
-import type { CompleteRecord, PartitionId, PartitionTail, StartRecord } from '../../src/core/ports.ts';
-import { partitionId } from '../../src/core/ports.ts';
-import { corrupt } from '../../src/core/record-batch.ts';
+import { partitionId } from '../../src/core/partition.ts';
+import type { CompleteRecord, PartitionId, PartitionState, StartRecord } from '../../src/core/ports.ts';
+import { corrupt } from '../../src/core/log-errors.ts';
 import { guarded } from './errors.ts';
 import type { Store } from './store.ts';
 
@@ -11,6 +11,8 @@ interface PartitionRow {
   readonly start_offset: number;
   readonly end_offset: number;
   readonly complete_offset: number;
+  readonly last_offset: number | null;
+  readonly last_term: number | null;
   readonly last_version: string | null;
   readonly last_transaction: string | null;
 }
@@ -18,7 +20,7 @@ interface PartitionRow {
 export interface Contents {
   readonly start?: StartRecord;
   readonly complete?: CompleteRecord;
-  readonly partitions: ReadonlyMap<PartitionId, { readonly startOffset: number; readonly tail: PartitionTail }>;
+  readonly partitions: ReadonlyMap<PartitionId, PartitionState>;
 }
 
 /** Everything but the batches, as of one instant. */
@@ -34,12 +36,12 @@ export function readContents(store: Store): Contents {
 }
 
 function contentsOf(store: Store): Contents {
-  const partitions = new Map<PartitionId, { startOffset: number; tail: PartitionTail }>();
+  const partitions = new Map<PartitionId, PartitionState>();
   const ends: Record<PartitionId, number> = {};
   for (const row of store.db.prepare('SELECT * FROM partitions ORDER BY topic, number').iterate()) {
     const one = row as unknown as PartitionRow;
     const id = partitionId(one.topic, one.number);
-    partitions.set(id, { startOffset: one.start_offset, tail: tailOf(one) });
+    partitions.set(id, stateOf(one, store.logId));
     if (one.complete_offset > 0) ends[id] = one.complete_offset;
   }
   const start = controlRecord(store, 'start') as StartRecord | undefined;
@@ -47,8 +49,11 @@ function contentsOf(store: Store): Contents {
   return { partitions, ...(start && { start }), ...(complete && { complete: { ...complete, ends } }) };
 }
 
-function tailOf({ end_offset: endOffset, last_version: version, last_transaction: transactionId }: PartitionRow): PartitionTail {
-  return version === null ? { endOffset } : { endOffset, last: { version, transactionId: transactionId ?? '' } };
+function stateOf(row: PartitionRow, logId: string): PartitionState {
+  const { last_offset: offset, last_term: term, last_version: version, last_transaction: transactionId } = row;
+  const state = { logId, startOffset: row.start_offset, endOffset: row.end_offset };
+  if (offset === null || term === null || version === null) return state;
+  return { ...state, last: { offset, term, version, transactionId: transactionId ?? '' } };
 }
 
 function controlRecord(store: Store, kind: 'start' | 'complete'): unknown {

@@ -6,7 +6,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import { partitionsChanged } from '../../src/core/log-errors.ts';
-import { partitionId, type PartitionId, type StreamSpec } from '../../src/core/ports.ts';
+import { partitionId } from '../../src/core/partition.ts';
+import type { PartitionId, StreamSpec } from '../../src/core/ports.ts';
 import { guarded, isBusy, isNoDatabase, sqliteError } from './errors.ts';
 
 /** "CFXL": tells our file from any other SQLite file. */
@@ -24,6 +25,8 @@ const schemaSql = `
     start_offset INTEGER NOT NULL DEFAULT 0,
     end_offset INTEGER NOT NULL DEFAULT 0,
     complete_offset INTEGER NOT NULL DEFAULT 0,
+    last_offset INTEGER,
+    last_term INTEGER,
     last_version TEXT,
     last_transaction TEXT,
     UNIQUE (topic, number)

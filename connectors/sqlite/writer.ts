@@ -33,8 +33,12 @@ function termOf(statement: StatementSync): number {
   return Number(statement.get()?.['term']);
 }
 
+/** SQLite takes a gigabyte in one row; this bounds what a reader must hold to get at one record of a huge transaction. */
+const batchBytesMax = 8 * 1024 * 1024;
+
 export class SqliteWriter implements Writer {
   readonly term: number;
+  readonly batchBytesMax = batchBytesMax;
   readonly #parts: WriterParts;
   readonly #defined = new Set<string>();
   readonly #term: StatementSync;
@@ -50,7 +54,9 @@ export class SqliteWriter implements Writer {
     const { db } = parts.store;
     this.#term = db.prepare('SELECT term FROM leadership');
     this.#end = db.prepare('SELECT end_offset FROM partitions WHERE id = ?');
-    this.#moveEnd = db.prepare('UPDATE partitions SET end_offset = ?, last_version = ?, last_transaction = ? WHERE id = ?');
+    this.#moveEnd = db.prepare(
+      'UPDATE partitions SET end_offset = ?, last_offset = ?, last_term = ?, last_version = ?, last_transaction = ? WHERE id = ?',
+    );
     this.#insert = db.prepare(
       `INSERT INTO batches (partition, base_offset, next_offset, raw_bytes, term, first_version, last_version, last_transaction,
        written_at_ms, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -60,8 +66,11 @@ export class SqliteWriter implements Writer {
   async tail(): Promise<Tail> {
     this.#throwIfClosed();
     const { start, complete, partitions } = readContents(this.#parts.store);
-    const tails = [...this.#parts.partitions.keys()].map((id) => [id, partitions.get(id)?.tail ?? { endOffset: 0 }] as const);
-    return { partitions: new Map(tails), ...(start && { start }), ...(complete && { complete }) };
+    const { logId } = this.#parts.store;
+    const states = [...this.#parts.partitions.keys()].map(
+      (id) => [id, partitions.get(id) ?? { logId, startOffset: 0, endOffset: 0 }] as const,
+    );
+    return { partitions: new Map(states), ...(start && { start }), ...(complete && { complete }) };
   }
 
   append(appends: readonly Append[]): Promise<void> {
@@ -78,7 +87,7 @@ export class SqliteWriter implements Writer {
     const data = batch.finish(this.#parts.codec, base);
     const { bytes, firstVersion, lastVersion, lastTransactionId } = batch;
     this.#insert.run(id, base, next, bytes, this.term, firstVersion, lastVersion, lastTransactionId, Date.now(), data);
-    this.#moveEnd.run(next, lastVersion, lastTransactionId, id);
+    this.#moveEnd.run(next, next - 1, this.term, lastVersion, lastTransactionId, id);
   }
 
   start(record: StartRecord): Promise<void> {

@@ -35,7 +35,10 @@ export function overview(commands: readonly Command[], output: Output): string {
     '  crossfade check',
     '  crossfade run',
     '',
-    wrap('Exit codes: 0 well, 1 a check failed, 2 wrong usage or configuration, 4 failure while running, 130 forced to stop.', width),
+    wrap(
+      'Exit codes: 0 well, 1 a check failed or the status is not healthy, 2 wrong usage or configuration, 4 failure while running, 130 forced to stop.',
+      width,
+    ),
     '',
   ].join('\n');
 }

@@ -1,4 +1,5 @@
 /** The text of a starter configuration, made of what was found on the servers. Pure: no password ever comes in here. */
+import { describeTarget, type TargetKind } from '../config-targets.ts';
 import { urlParts } from '../config-variables.ts';
 import { type TableId, tableName, type TableSchema } from '../core/change.ts';
 
@@ -6,7 +7,7 @@ export interface Found {
   readonly pipeline: string;
   /** With a variable in place of its password. */
   readonly sourceUrl: string;
-  readonly service: { readonly name: string; readonly kind: 'postgres' | 'redis'; readonly url: string; readonly example: boolean };
+  readonly service: { readonly name: string; readonly kind: TargetKind; readonly url: string; readonly example: boolean };
   /** Tables that can be streamed, in the order they will stand in. */
   readonly tables: readonly TableSchema[];
   /** Tables that cannot, each with its reason in a few words. */
@@ -34,16 +35,9 @@ export function starterText({ pipeline, sourceUrl, service, tables, refused }: F
   ].join('\n');
 }
 
-function mappingLine(schema: TableSchema, kind: 'postgres' | 'redis'): string {
-  const name = scalar(tableName(schema.table));
-  return kind === 'postgres' ? `${name}:` : `${name}: { shape: hash, key: ${JSON.stringify(keyTemplate(schema))} }`;
+function mappingLine(schema: TableSchema, kind: TargetKind): string {
+  return `${scalar(tableName(schema.table))}: ${describeTarget(kind).starter(schema)}`.trimEnd();
 }
-
-/** `orders:{id}`; a brace in a name is doubled, as the template wants it. */
-function keyTemplate({ table, key }: TableSchema): string {
-  return [literal(table.table), ...key.map((column) => `{${literal(column)}}`)].join(':');
-}
-const literal = (text: string) => text.replaceAll('{', '{{').replaceAll('}', '}}');
 
 const scalar = (text: string) => (/^[A-Za-z0-9][\w.:/@${}?=&%+-]*$/.test(text) && !text.endsWith(':') ? text : JSON.stringify(text));
 

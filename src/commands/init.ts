@@ -2,12 +2,13 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { environment, parseConfig, problemText, type Config } from '../config.ts';
+import { targetKinds, targets } from '../config-targets.ts';
 import { type TableId, tableName, type TableSchema } from '../core/change.ts';
-import { CrossfadeError } from '../core/errors.ts';
+import { asCrossfadeError, CrossfadeError, type ErrorCode } from '../core/errors.ts';
 import type { Finding, Logger } from '../core/ports.ts';
 import { makeLogger } from '../runtime/observe.ts';
 import { discoverTables, openSink, openSource } from '../wire.ts';
-import { statementsText } from './check.ts';
+import { isStatement, statementsText } from './check-text.ts';
 import type { ExitCode, Invocation } from './command.ts';
 import { type Found, maskUrl, type MaskedUrl, plainName, starterText } from './init-file.ts';
 import { usage } from './usage.ts';
@@ -16,9 +17,9 @@ const see = 'crossfade init --help';
 
 export async function init({ flags, words, output }: Invocation): Promise<ExitCode> {
   const file = flags.text('output') ?? 'crossfade.yaml';
-  if (existsSync(file) && !flags.on('force')) throw usage(`${file} is there already; --force overwrites it, --output names another`, see);
   const source = masked(words[0] ?? '', 'MYSQL_PASSWORD', /^(mysql|mariadb):\/\//i, 'mysql://USER@HOST:PORT/DATABASE');
   const target = words[1] === undefined ? undefined : targetOf(words[1]);
+  if (existsSync(file) && !flags.on('force')) throw usage(`${file} is there already; --force overwrites it, --output names another`, see);
   const database = /^[^:]+:\/\/(?:[^@]*@)?[^/]*\/([^?#]+)/.exec(source.url)?.[1];
   const sourceUrl = source.url.replace(/^mariadb:/i, 'mysql:').replace(/^(mysql:\/\/(?:.*@)?[^/]*)\/[^?]*/i, '$1');
   const service = target ?? {
@@ -30,10 +31,10 @@ export async function init({ flags, words, output }: Invocation): Promise<ExitCo
   const secrets = secretsOf(source, target);
   const logger = makeLogger({ level: 'silent', format: 'json', write: () => {} });
   const base = { pipeline: plainName(database ?? 'crossfade', 'crossfade'), sourceUrl, service };
-  const found = await look(base, database === undefined ? undefined : decodeURIComponent(database), file, secrets, logger);
+  const found = await asked('MySQL', look(base, database === undefined ? undefined : decodeURIComponent(database), file, secrets, logger));
   const text = starterText(found);
+  const missing = target ? await asked(target.kind, missingInTarget(parsed(text, file, secrets), found.tables, logger)) : [];
   writeFileSync(file, text, { mode: 0o640 });
-  const missing = target ? await missingInTarget(parsed(text, file, secrets), found.tables, logger) : [];
   if (flags.on('json')) {
     const result = {
       file,
@@ -50,19 +51,35 @@ export async function init({ flags, words, output }: Invocation): Promise<ExitCo
   return 0;
 }
 
+/** The connectors' remedies speak of a configuration, and of a loop that tries again; here a person has typed a URL. */
+async function asked<T>(server: string, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (thrown) {
+    const error = asCrossfadeError(thrown);
+    const { code, fault, message } = error;
+    const remedy = /_AUTH$/.test(code)
+      ? `Correct user, password and database in the ${server} URL, then run init again; nothing was written.`
+      : `Look at host and port in the ${server} URL, at the server and the network, then run init again; nothing was written.`;
+    throw /_(AUTH|UNREACHABLE)$/.test(code) ? new CrossfadeError({ code, fault, message, remedy, cause: error.cause }) : error;
+  }
+}
+
 function masked(url: string, variable: string, pattern: RegExp, form: string): MaskedUrl {
   const result = pattern.test(url) ? maskUrl(url, variable) : undefined;
-  if (!result) throw usage(`the URL is not of the form ${form}`, see);
+  if (!result) throw notOfTheForm(form);
   return result;
 }
+const notOfTheForm = (form: string) => usage(`the URL is not of the form ${form}`, see);
 
 type Target = Found['service'] & { readonly secret: MaskedUrl };
 
 function targetOf(text: string): Target {
-  const kind = /^redis/i.test(text) ? 'redis' : 'postgres';
-  const form = 'postgres://USER@HOST/DATABASE or redis://HOST:PORT';
-  const secret = masked(text, kind === 'redis' ? 'REDIS_PASSWORD' : 'POSTGRES_PASSWORD', /^(postgres(ql)?|rediss?):\/\//i, form);
-  const database = kind === 'postgres' ? /^[^:]+:\/\/(?:.*@)?[^/]*\/([^?#]+)/.exec(secret.url)?.[1] : undefined;
+  const kind = targetKinds.find((each) => targets[each].url.pattern.test(text));
+  if (!kind) throw notOfTheForm(targetKinds.map((each) => targets[each].url.form).join(' or '));
+  const { pattern, form } = targets[kind].url;
+  const secret = masked(text, `${kind.toUpperCase()}_PASSWORD`, pattern, form);
+  const database = /^[^:]+:\/\/(?:.*@)?[^/]*\/([^?#]+)/.exec(secret.url)?.[1];
   return { name: plainName(database ?? kind, kind), kind, url: secret.url, example: false, secret };
 }
 
@@ -127,7 +144,20 @@ async function missingInTarget(config: Config, schemas: readonly TableSchema[], 
   const [service] = config.services;
   if (!service) return [];
   await using sink = await openSink(config, service, logger);
-  return (await sink.check(schemas)).filter(({ fix }) => fix !== undefined);
+  const findings = await sink.check(schemas);
+  // What is wrong with the server as a whole, and no statement mends, is wrong with the URL.
+  const wall = findings.find(
+    ({ level, code, where, fix }) =>
+      level === 'error' && (/_(AUTH|UNREACHABLE)$/.test(code) || (!where.includes(':') && !isStatement(fix ?? ''))),
+  );
+  if (wall)
+    throw new CrossfadeError({
+      code: wall.code as ErrorCode,
+      fault: 'fatal',
+      message: wall.message,
+      remedy: `Correct what is wrong in the ${service.target.kind} URL or on that server, then run init again; nothing was written.`,
+    });
+  return findings.filter(({ fix }) => fix !== undefined);
 }
 
 function report(file: string, { tables, refused, service }: Found, variables: readonly string[]): string {

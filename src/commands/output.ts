@@ -64,6 +64,9 @@ async function ask(question: string, input: NodeJS.ReadStream, output: NodeJS.Wr
   }
 }
 
+/** `1 table`, `2 tables`. */
+export const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
 /** Breaks at spaces, each line's own indentation kept for what follows; words longer than the width stand alone. */
 export function wrap(text: string, width: number, indent = ''): string {
   return text

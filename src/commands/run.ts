@@ -6,8 +6,10 @@ import type { Logger } from '../core/ports.ts';
 import { type Part, supervise, threadPart } from '../runtime/daemon.ts';
 import { type LogLevel, makeLogger, makeMeters, type Observed, readableLine, type Totals } from '../runtime/observe.ts';
 import type { WorkerMessage, WorkerTask } from '../worker.ts';
+import { problemBlock } from './check-text.ts';
 import type { ExitCode, Invocation } from './command.ts';
-import type { Output } from './output.ts';
+import { type Output, plural } from './output.ts';
+import { preflight } from './preflight.ts';
 import { statusText } from './run-line.ts';
 import { nearest, usage } from './usage.ts';
 
@@ -20,6 +22,14 @@ export async function run({ flags, words, output, signal }: Invocation): Promise
   const observed = makeMeters();
   const services = role.apply === 'all' ? config.services : role.apply === 'none' ? [] : [serviceNamed(config, role.apply)];
   announce(config, { capture: role.capture, services }, output, logger);
+  const hopeless = await preflight(config, { capture: role.capture, services }, logger, signal);
+  if (hopeless.length > 0) {
+    for (const { code, where, message } of hopeless) if (!output.live) logger.error({ code, where }, message);
+    output.err(
+      `${hopeless.map((problem) => problemBlock(problem, output)).join('\n')}\nnot started: ${plural(hopeless.length, 'error')}\n`,
+    );
+    return 4;
+  }
   const parts: Part[] = [];
   if (role.capture || role.apply !== 'all') {
     const { capturePart, applyPart } = await import('../wire.ts');
@@ -101,9 +111,9 @@ function announce(config: Config, role: { capture: boolean; services: readonly S
   if (!output.live) return logger.info({ source, log, capture: role.capture, services, tables: config.tables.map(tableName) }, 'starting');
   const lines = [
     output.paint('bold', `pipeline ${config.pipeline}`),
-    ...(role.capture ? [`  source   mysql ${source}, ${config.tables.length} tables`] : []),
+    ...(role.capture ? [`  source   mysql ${source}, ${plural(config.tables.length, 'table')}`] : []),
     `  log      ${log}`,
-    ...services.map(({ name, kind, tables }) => `  service  ${name} (${kind}), ${tables} tables`),
+    ...services.map(({ name, kind, tables }) => `  service  ${name} (${kind}), ${plural(tables, 'table')}`),
     output.paint('dim', '  Ctrl-C drains and stops; a second one stops at once'),
   ];
   output.out(`${lines.join('\n')}\n`);

@@ -4,9 +4,8 @@ import { loadConfig } from '../config.ts';
 import type { PartitionId } from '../core/ports.ts';
 import { makeLogger } from '../runtime/observe.ts';
 import type { ExitCode, Invocation } from './command.ts';
-import { type Output, table } from './output.ts';
-import { secondsText } from './run-line.ts';
-import { type Sample, type ServiceSample, takeSample, type Trouble } from './status-sample.ts';
+import { statusReport } from './status-report.ts';
+import { type Sample, takeSample } from './status-sample.ts';
 
 export interface Rates {
   /** Records a second into the log, and out of it for each service. */
@@ -20,16 +19,17 @@ export async function status({ flags, output, signal }: Invocation): Promise<Exi
   const config = loadConfig(flags.text('config') ?? 'crossfade.yaml');
   const logger = makeLogger({ level: 'silent', format: 'json', write: () => {} });
   const watch = flags.on('watch');
-  let before = await takeSample(config, logger);
+  // The second look does not wait for the end of the first, which a server that hangs draws out.
+  let earlier = takeSample(config, logger);
   for (let everyMs = 1000; ; everyMs = 2000) {
     await rest(everyMs, signal);
     if (signal.aborted && watch) return 0;
-    const now = await takeSample(config, logger);
+    const [before, now] = await Promise.all([earlier, takeSample(config, logger)]);
     const rates = ratesOf(before, now);
     if (flags.on('json')) output.out(`${JSON.stringify({ ...now, ...rates })}\n`);
     else output.out(`${watch && output.live ? '\u001b[2J\u001b[H' : ''}${statusReport(now, rates, output)}\n`);
-    if (!watch) return 0;
-    before = now;
+    if (!watch) return now.healthy ? 0 : 1;
+    earlier = Promise.resolve(now);
   }
 }
 
@@ -59,57 +59,3 @@ export function ratesOf(before: Sample, now: Sample): Rates {
     partitionsPerSecond: Object.fromEntries(rates.map(({ name, parts }) => [name, parts])),
   };
 }
-
-export function statusReport(sample: Sample, rates: Rates, output: Output): string {
-  const { source, log, services } = sample;
-  const cut = (text: string) => (text.length > output.columns ? `${text.slice(0, Math.max(1, output.columns - 1))}…` : text);
-  const lines = [
-    `${output.paint('bold', `pipeline ${sample.pipeline}`)}  ${new Date(sample.atMs).toISOString().slice(0, 19)}Z`,
-    cut(`source   ${source.server}`),
-  ];
-  if (source.error) lines.push(...trouble(source.error, output));
-  else lines.push(cut(`         at ${source.end ?? 'unknown'}`));
-  lines.push(cut(`log      ${log.path}`));
-  if (log.error) lines.push(...trouble(log.error, output));
-  else {
-    lines.push(
-      cut(
-        `         ${log.leader === undefined ? output.paint('yellow', 'nobody captures') : `captured by ${log.leader}`}, ${rateText(rates.capturedPerSecond)}`,
-      ),
-    );
-    if (log.complete) lines.push(cut(`         complete ${secondsText(log.complete.ageSeconds)} ago, at ${log.complete.position}`));
-    else lines.push(log.start === undefined ? '         not started yet' : cut(`         started at ${log.start}`));
-  }
-  for (const service of services) lines.push('', ...serviceLines(service, rates, output));
-  return lines.join('\n');
-}
-
-function serviceLines(service: ServiceSample, rates: Rates, output: Output): string[] {
-  const title = output.paint('bold', `service ${service.name}`);
-  if (service.error) return [`${title} (${service.kind})`, ...trouble(service.error, output)];
-  const lag =
-    service.lagSeconds === undefined
-      ? 'lag unknown'
-      : `lag ${secondsText(service.lagSeconds)}, ${(service.lagChanges ?? 0).toLocaleString('en-US')} changes`;
-  const perSecond = rates.appliedPerSecond[service.name] ?? 0;
-  const rows = service.partitions.map(({ partition, tables, nextOffset, endOffset, lagSeconds, lagChanges }) => {
-    const number = partition.slice(partition.lastIndexOf('#'));
-    return [
-      `${tables.join(', ')} ${number}`,
-      nextOffset,
-      endOffset,
-      lagChanges,
-      lagSeconds === undefined ? '-' : secondsText(lagSeconds),
-      rates.partitionsPerSecond[service.name]?.[partition] ?? 0,
-    ];
-  });
-  const text = table([['table', 'applied', 'end', 'behind', 'lag', '/s'], ...rows], output.columns - 2);
-  return [`${title} (${service.kind})`, `  ${lag}, ${rateText(perSecond)}`, ...text.split('\n').map((line) => `  ${line}`)];
-}
-
-const rateText = (perSecond: number) => `${perSecond.toLocaleString('en-US')} records/s`;
-
-const trouble = ({ code, message }: Trouble, output: Output) => [
-  `         ${output.paint('red', 'unreachable or broken')}: ${message}`,
-  `         ${code}`,
-];

@@ -45,7 +45,7 @@ export const commands: readonly Command[] = [
     options: {
       config,
       json,
-      statements: { type: 'boolean', help: 'Print only the statements, ready to be run.' },
+      statements: { type: 'boolean', help: 'Print only the statements, ready to be run; into a pipe those of one server, see --only.' },
       only: { type: 'string', value: 'NAME', help: 'Only this part: source, log or the name of a service.' },
       help,
     },
@@ -58,7 +58,7 @@ export const commands: readonly Command[] = [
     usage: ['crossfade run', 'crossfade run capture', 'crossfade run apply --service NAME'],
     about: [
       'Reads changes from the source into the log and applies them to every service. `run capture` does only the first, `run apply` only the second for one service: for parts that live in processes of their own.',
-      'Ctrl-C (SIGINT) or SIGTERM finishes what is in hand and stops; a second one stops at once (exit code 130), and nothing is lost either way. Servers that go away are waited for. What needs a person ends with exit code 4 and says what to do.',
+      'Ctrl-C (SIGINT) or SIGTERM finishes what is in hand and stops; a second one stops at once (exit code 130), and nothing is lost either way. Servers that go away are waited for. It does not start with tables that `check` refuses. What needs a person ends with exit code 4 and says what to do.',
     ],
     example: { line: 'crossfade run --config shop.yaml', says: 'Runs the whole pipeline in this process.' },
     options: {
@@ -75,7 +75,8 @@ export const commands: readonly Command[] = [
     summary: 'Show positions, lag and throughput.',
     usage: ['crossfade status [--watch] [--json]'],
     about: [
-      'Reads the log and every target without touching what runs: where the source is, how far the log is complete, and how far each service has applied each partition. A server that does not answer is shown as such. With --json and --watch, one line of JSON each two seconds.',
+      'Reads the log and every target without touching what runs: where the source is, how far the log is complete, how far each service has applied each partition, who captures and applies, and what they last ran into. A server that does not answer within 5 s is shown as such. With --json and --watch, one line of JSON each two seconds.',
+      'Ends with 0 when the pipeline is healthy and with 1 when it is not (`healthy` and `reasons` in the JSON): a part that nobody runs, that shows no sign of life or has not got over its last error, a server that does not answer, a full disk of the log, progress of another log. Lag alone is no reason: compare `lagSeconds` with what you can bear. With --watch, Ctrl-C ends with 0.',
     ],
     example: { line: 'crossfade status --watch', says: 'Refreshes every two seconds until Ctrl-C.' },
     options: { config, watch: { type: 'boolean', short: 'w', help: 'Show it again every two seconds.' }, json, help },
@@ -85,14 +86,16 @@ export const commands: readonly Command[] = [
   {
     name: 'rebuild',
     summary: 'Make a service replay the log from its start.',
-    usage: ['crossfade rebuild --service NAME [--yes] [--json]'],
+    usage: ['crossfade rebuild --service NAME [--tables-loaded] [--yes] [--json]'],
     about: [
       'Forgets how far the service has applied, in its target and in the log; a running or later `crossfade run` then applies everything again. Rows are overwritten, not doubled; rows in the target that the log does not know stay as they are. Refuses when the log no longer holds its beginning.',
+      'The log holds only what happened since the pipeline began: rows from before must be in the target already. Where the target was emptied, or was filled through another log, the command refuses until --tables-loaded says that you have seen to it.',
     ],
-    example: { line: 'crossfade rebuild --service storefront', says: 'After a Redis was flushed, for example.' },
+    example: { line: 'crossfade rebuild --service storefront --tables-loaded', says: 'After a Redis was flushed and loaded again.' },
     options: {
       config,
       service: { type: 'string', value: 'NAME', help: 'The service to rebuild.' },
+      'tables-loaded': { type: 'boolean', help: "The target's tables hold every row as it was at the log's start, or later." },
       yes: { type: 'boolean', short: 'y', help: 'Do not ask.' },
       json,
       help,

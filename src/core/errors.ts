@@ -82,6 +82,7 @@ export interface ErrorDetails {
   /** What a person does now; one or two sentences, with the exact statement where there is one. */
   readonly remedy: string;
   readonly cause?: unknown;
+  readonly scope?: string;
 }
 
 export class CrossfadeError extends Error {
@@ -89,12 +90,21 @@ export class CrossfadeError extends Error {
   readonly code: ErrorCode;
   readonly fault: Fault;
   readonly remedy: string;
+  /** What failed, where a part has several things in hand (a partition): progress elsewhere does not end its streak. */
+  readonly scope: string | undefined;
 
   constructor(details: ErrorDetails) {
     super(details.message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = details.code;
     this.fault = details.fault;
     this.remedy = details.remedy;
+    this.scope = details.scope;
+  }
+
+  /** The same error, known to be of this partition. */
+  of(scope: string): CrossfadeError {
+    const { code, fault, message, remedy, cause } = this;
+    return new CrossfadeError({ code, fault, message, remedy, cause, scope });
   }
 }
 

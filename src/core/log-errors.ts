@@ -16,7 +16,8 @@ export function lostHistory(partition: PartitionId, offset: number, startOffset:
     code: 'LOG_LOST_HISTORY',
     fault: 'fatal',
     message: `${partition} is to be read from offset ${offset}, but the log starts at ${startOffset}: the changes between are gone`,
-    remedy: 'Rebuild the service from a first copy; a longer retention keeps this from happening again (see the runbook).',
+    remedy:
+      'Empty the tables of the service in its target, load them from a dump of the source, and start a new pipeline at the position of that dump (see the runbook). A longer retention keeps this from happening again.',
   });
 }
 
@@ -74,5 +75,15 @@ export function logFull(where: string, cause?: unknown): CrossfadeError {
     message: `there is no room left for ${where}; nothing of this write was acknowledged`,
     remedy: 'Free disk space; capture then goes on by itself. A smaller retention or a service that catches up lets the log delete more.',
     cause,
+  });
+}
+
+export function corrupt(where: string, what: string): CrossfadeError {
+  return new CrossfadeError({
+    code: 'LOG_CORRUPT',
+    fault: 'fatal',
+    message: `the log is damaged at ${where}: ${what}`,
+    remedy:
+      'Nothing after this place was applied. Restore the log from a backup, or rebuild the services from a new log (see the runbook).',
   });
 }

@@ -1,5 +1,17 @@
-/** Which topic and partition a row belongs to: chosen by us and nobody else, so that both logs agree for ever. */
+/** Which topic and partition a row belongs to, and their names: chosen by us and nobody else, so that both logs agree for ever. */
 import type { TableId } from './change.ts';
+import type { PartitionId, StreamSpec } from './ports.ts';
+
+export const partitionId = (topic: string, number: number): PartitionId => `${topic}#${number}`;
+
+/** A topic's own name has no `#` (see escapePart), but nothing here leans on that. */
+export const topicOf = (partition: PartitionId): string => partition.slice(0, partition.lastIndexOf('#'));
+
+export const numberOf = (partition: PartitionId): number => Number(partition.slice(partition.lastIndexOf('#') + 1));
+
+/** All partitions of a stream, by number. */
+export const partitionsOf = ({ topic, partitions }: StreamSpec): PartitionId[] =>
+  Array.from({ length: partitions }, (_, number) => partitionId(topic, number));
 
 /** Kafka's default partitioner: murmur2 over the key's bytes, sign bit off, modulo. */
 export function partitionOf(key: Uint8Array, partitions: number): number {

@@ -74,8 +74,8 @@ export interface SourceBatch {
 }
 
 export interface Source extends AsyncDisposable {
-  /** Every problem at once; empty when capture can start. */
-  check(): Promise<readonly Finding[]>;
+  /** Every problem at once; empty when capture can start. `resume`: where the log stands, so that it is asked whether the source still has what comes next. */
+  check(resume?: Position): Promise<readonly Finding[]>;
   /** The tables' shapes as of now, for checks and for `init`; a missing table is absent from the answer. */
   schemas(tables: readonly TableId[]): Promise<readonly TableSchema[]>;
   /** Where a new pipeline starts: what the configuration names, or the server's end now. */
@@ -93,13 +93,12 @@ export interface Source extends AsyncDisposable {
 
 // ---------------------------------------------------------------- log
 
-/** `topic#number`. */
+/** `topic#number`, made and taken apart in partition.ts. */
 export type PartitionId = string;
 export interface StreamSpec {
   readonly topic: string;
   readonly partitions: number;
 }
-export const partitionId = (topic: string, partition: number): PartitionId => `${topic}#${partition}`;
 
 /** The last position that the leader vouches for: all rows up to it are in the log, below `ends`. */
 export interface CompleteRecord {
@@ -116,23 +115,32 @@ export interface StartRecord {
   readonly writtenAtMs: number;
 }
 
-/** What lies at the end of one partition: where the next record goes, and the last one's place in the source. */
-export interface PartitionTail {
-  readonly endOffset: number;
-  readonly last?: RecordPlace;
-}
+/** Where one record lies in the log and in the source. */
 export interface RecordPlace {
+  readonly offset: number;
+  readonly term: number;
   readonly version: Version;
   readonly transactionId: string;
+}
+/** Offsets may have gaps (Kafka's transaction markers), so nothing but a record's own offset says where a record is. */
+export interface PartitionState {
+  /** Which life of the partition this is: another one where its topic was made anew, or the log's file. */
+  readonly logId: string;
+  /** The oldest offset that can still be read. */
+  readonly startOffset: number;
+  /** Where the next record goes; more than one behind the last one where a gap lies between. */
+  readonly endOffset: number;
+  /** The last record that counts (none of an older leader behind a newer one's), also when retention has deleted it. */
+  readonly last?: RecordPlace;
 }
 
 export interface Tail {
   readonly start?: StartRecord;
   readonly complete?: CompleteRecord;
-  readonly partitions: ReadonlyMap<PartitionId, PartitionTail>;
+  readonly partitions: ReadonlyMap<PartitionId, PartitionState>;
 }
 
-/** Records of one partition, in order. A record whose transaction goes on in a later append is flagged in its header. */
+/** Records of one partition, in order. Where a batch ends inside a transaction, its last record is flagged `open` in its header. */
 export interface Append {
   readonly partition: PartitionId;
   readonly batch: RecordBatchBuilder;
@@ -141,9 +149,15 @@ export interface Append {
 /** The leader's hand on the log. Every method throws LOG_FENCED (retry) once another leads. */
 export interface Writer extends AsyncDisposable {
   readonly term: number;
+  /** Bytes (`RecordBatchBuilder.bytes`) that one batch may have; a record that is larger by itself goes alone. */
+  readonly batchBytesMax: number;
   /** Read after the fence, so nothing can be added behind it. */
   tail(): Promise<Tail>;
-  /** Resolves when durable. Several may be outstanding; they become durable and resolve in order. Builders are free for reuse only then. */
+  /**
+   * Resolves when all of it is durable; builders are free for reuse only then. Several calls may be outstanding and one
+   * may name a partition several times: within each partition everything becomes durable in this order, and the calls
+   * resolve in order. Between partitions there is no order: a crash may keep a later batch of one and lose an earlier of another.
+   */
   append(appends: readonly Append[]): Promise<void>;
   /** Once for the log's life, before any row. */
   start(record: StartRecord): Promise<void>;
@@ -169,7 +183,11 @@ export interface LogRecord {
 
 export interface Delivery {
   readonly partition: PartitionId;
-  /** In order, never of a term below one already delivered in this partition; whole transactions unless the last is `open`. */
+  /**
+   * In order, never of a term below one already delivered in this partition; whole transactions unless the last is `open`.
+   * None at all where only `nextOffset` moves, over records that do not count or offsets without any: a reader that has
+   * everything comes to the end this way, and no progress is worth writing for it.
+   */
   readonly records: readonly LogRecord[];
   /** Where to go on after these; may be beyond the last record's offset + 1 (Kafka's markers). */
   readonly nextOffset: number;
@@ -179,21 +197,40 @@ export interface Delivery {
 
 export type Offsets = ReadonlyMap<PartitionId, number>;
 
-export interface PartitionRange {
-  /** The oldest offset that can still be read. */
-  readonly startOffset: number;
-  readonly endOffset: number;
+/** Where a reader goes on, and the term of the last record below it that counted: 0 where there is none. */
+export interface ReadPlace {
+  readonly offset: number;
+  readonly term: number;
+}
+export type ReadPlaces = ReadonlyMap<PartitionId, ReadPlace>;
+
+/** A process at the log, in the words by which a person finds it, and how long ago it last showed that it lives. */
+export interface LogMember {
+  readonly who: string;
+  readonly silentSeconds: number;
+}
+
+/** Why a part (`capture`, `apply orders`) does not run, or last did not; its code and its own words, as in CrossfadeError. */
+export interface PartTrouble {
+  readonly code: string;
+  readonly message: string;
+  readonly sinceMs: number;
 }
 
 export interface LogState {
-  readonly logId: string;
   readonly start?: StartRecord;
   readonly complete?: CompleteRecord;
-  readonly partitions: ReadonlyMap<PartitionId, PartitionRange>;
+  readonly partitions: ReadonlyMap<PartitionId, PartitionState>;
   /** How far each group said it was (advisory: the target's own progress is the truth). */
   readonly groups: ReadonlyMap<string, Offsets>;
-  /** Who leads, as far as the log knows: a pid or member id for people. */
-  readonly leader?: string;
+  /** Who reads for each group, as far as the log knows; a group that nobody reads is absent. */
+  readonly members: ReadonlyMap<string, readonly LogMember[]>;
+  /** Who leads, as far as the log knows. */
+  readonly leader?: LogMember;
+  /** By part; see `Log.trouble`. */
+  readonly troubles: ReadonlyMap<string, PartTrouble>;
+  /** Set when the log has little room left (`warning`) or none (`error`): signs of life and troubles then cannot be written. */
+  readonly room?: Finding;
 }
 
 export interface Log extends AsyncDisposable {
@@ -203,15 +240,20 @@ export interface Log extends AsyncDisposable {
   /**
    * This member's share of the group's partitions. `claim` is called with the whole share whenever it has changed, or when
    * another member held some of it in between (with none when all went elsewhere), and answers where each partition goes on:
-   * what is kept is read again from there too, because the sink rolls back what it had open. Ends only by abort or error.
+   * what is kept is read again from there too, because the sink rolls back what it had open. The term in that answer keeps
+   * out a frozen older leader's records right behind the place. Ends only by abort or error.
    */
-  read(group: string, claim: (partitions: readonly PartitionId[]) => Promise<Offsets>, signal: AbortSignal): AsyncIterable<Delivery>;
-  /** No group, all named partitions, from the named offsets. */
+  read(group: string, claim: (partitions: readonly PartitionId[]) => Promise<ReadPlaces>, signal: AbortSignal): AsyncIterable<Delivery>;
+  /** The first record from that offset on, whatever its term, if one is there now; never waits. LOG_LOST_HISTORY below the start. */
+  at(partition: PartitionId, offset: number): Promise<LogRecord | undefined>;
+  /** No group, all named partitions, from the named offsets; knows of no term before the first record that it meets. */
   readFrom(offsets: Offsets, signal: AbortSignal): AsyncIterable<Delivery>;
   /** Advisory: this group has durably applied below these offsets; retention may delete below the lowest of all groups. */
   applied(group: string, offsets: Offsets): Promise<void>;
   /** Forgets a group's advisory offsets: the person's consent to rebuild it from the log's start. */
   forget(group: string): Promise<void>;
+  /** Advisory: what a part last ran into, kept past the end of its process for whoever looks; undefined when it runs again. */
+  trouble(part: string, trouble: PartTrouble | undefined): Promise<void>;
   schema(id: string): Promise<TableSchema | undefined>;
   state(): Promise<LogState>;
 }
@@ -220,8 +262,12 @@ export interface Log extends AsyncDisposable {
 
 /** How far a service has applied one partition; stored in the target in the same transaction as the rows. */
 export interface Progress {
+  /** The partition's, as the log said when it was claimed. */
   readonly logId: string;
   readonly nextOffset: number;
+  /** Of the last record applied: offset, term and place in the source. `nextOffset` may lie behind a gap. */
+  readonly lastOffset: number;
+  readonly term: number;
   readonly version: Version;
   readonly transactionId: string;
   readonly committedAtUs: number;

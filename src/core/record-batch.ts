@@ -6,6 +6,7 @@
 import { invariant } from './assert.ts';
 import type { LogRecord } from './ports.ts';
 import { CrossfadeError } from './errors.ts';
+import { corrupt } from './log-errors.ts';
 import { type EncodedHeaders, HeaderReader } from './record-headers.ts';
 import { readVarint, varintSize, writeVarint, type Cursor } from './varint.ts';
 
@@ -32,6 +33,14 @@ export class RecordBatchBuilder {
   #firstVersion = '';
   #lastVersion = '';
   #lastTransactionId = '';
+  /** Where the last record lies, so that it can be written once more. */
+  #lastStart = 0;
+  #lastValueEnd = 0;
+  #lastValueBytes = -1;
+  #lastKeyEnd = 0;
+  #lastKeyBytes = 0;
+  #lastTimestamp = 0;
+  #lastHeaders: EncodedHeaders | undefined;
   count = 0;
 
   get bytes(): number {
@@ -77,19 +86,41 @@ export class RecordBatchBuilder {
       headers.size;
     this.#reserve(size + 10);
     const buffer = this.#buffer;
+    this.#lastStart = this.#length;
     let at = writeVarint(buffer, this.#length, size);
     buffer[at++] = 0;
     at = writeVarint(buffer, at, delta);
     at = writeVarint(buffer, at, this.count);
     at = writeVarint(buffer, at, key.length);
     buffer.set(key, at);
+    this.#lastKeyEnd = at + key.length;
     at = writeVarint(buffer, at + key.length, valueLength);
     if (value !== null) {
       buffer.set(value, at);
       at += value.length;
     }
+    this.#lastKeyBytes = key.length;
+    this.#lastValueEnd = at;
+    this.#lastValueBytes = valueLength;
+    this.#lastTimestamp = timestampMs;
+    this.#lastHeaders = headers;
     this.#length = headers.write(buffer, at);
     this.count += 1;
+  }
+
+  /** The batch is cut here, and the transaction of its last record goes on in the next one of its partition. */
+  openLast(): void {
+    invariant(this.count > 0 && this.#lastHeaders !== undefined, 'an empty batch has no last record');
+    if (this.#lastHeaders.open) return;
+    const key = Buffer.from(this.#buffer.subarray(this.#lastKeyEnd - this.#lastKeyBytes, this.#lastKeyEnd));
+    const value =
+      this.#lastValueBytes < 0 ? null : Buffer.from(this.#buffer.subarray(this.#lastValueEnd - this.#lastValueBytes, this.#lastValueEnd));
+    const headers = this.#lastHeaders.opened();
+    // The headers are shared by a table's rows, and may hold the next row's version by now.
+    headers.version = this.#lastVersion;
+    this.#length = this.#lastStart;
+    this.count -= 1;
+    this.add(this.#lastTimestamp, key, value, headers, this.#lastTransactionId);
   }
 
   #reserve(more: number): void {
@@ -191,14 +222,4 @@ function readBytes(buffer: Buffer, cursor: Cursor, end: number, where: string): 
   cursor.at += length;
   if (cursor.at > end) throw corrupt(where, 'a key or value is longer than its record');
   return buffer.subarray(from, cursor.at);
-}
-
-export function corrupt(where: string, what: string): CrossfadeError {
-  return new CrossfadeError({
-    code: 'LOG_CORRUPT',
-    fault: 'fatal',
-    message: `the log is damaged at ${where}: ${what}`,
-    remedy:
-      'Nothing after this place was applied. Restore the log from a backup, or rebuild the services from a new log (see the runbook).',
-  });
 }

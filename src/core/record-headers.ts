@@ -1,11 +1,12 @@
 /** The headers of a row's record: version, term, commit-ts-us, schema, open, and Debezium's two of a key change. */
 import { invariant } from './assert.ts';
 import type { LogRecord } from './ports.ts';
-import { corrupt } from './record-batch.ts';
+import { corrupt } from './log-errors.ts';
 import { versionWidth } from './version.ts';
 import { readVarint, varintSize, writeVarint, type Cursor } from './varint.ts';
 
 const versionName = Buffer.from('version');
+const openHeader: readonly [string, Uint8Array] = ['open', Buffer.from('1')];
 
 /**
  * All headers but the version are the same for every row of one table in one transaction: they are encoded once and
@@ -16,11 +17,14 @@ export class EncodedHeaders {
   readonly #constant: Buffer;
   readonly #count: number;
   readonly size: number;
+  /** The record is not its transaction's last in this partition. */
+  readonly open: boolean;
   version = '';
 
   constructor(pairs: readonly (readonly [string, Uint8Array])[]) {
     this.#pairs = pairs;
     this.#count = pairs.length + 1;
+    this.open = pairs.includes(openHeader);
     this.#constant = Buffer.concat(pairs.map(([name, value]) => encodeHeader(name, value)));
     this.size =
       varintSize(this.#count) +
@@ -57,8 +61,6 @@ export class EncodedHeaders {
     return at + this.#constant.copy(buffer, at);
   }
 }
-
-const openHeader: readonly [string, Uint8Array] = ['open', Buffer.from('1')];
 
 function encodeHeader(name: string, value: Uint8Array): Buffer {
   const nameBytes = Buffer.from(name);

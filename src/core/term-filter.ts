@@ -4,6 +4,11 @@ import type { LogRecord, PartitionId } from './ports.ts';
 export class TermFilter {
   readonly #highest = new Map<PartitionId, number>();
 
+  /** A reader that starts here has seen this term, though not in this life: it must not take an older leader's records. */
+  start(partition: PartitionId, term: number): void {
+    this.#highest.set(partition, term);
+  }
+
   /** The records that count, in order; the same array when that is all of them. */
   keep(partition: PartitionId, records: readonly LogRecord[]): readonly LogRecord[] {
     let highest = this.#highest.get(partition) ?? -1;

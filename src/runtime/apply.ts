@@ -2,12 +2,25 @@
 import { type ChangeEvent, type TableSchema, tableName } from '../core/change.ts';
 import { invariant } from '../core/assert.ts';
 import { readEnvelope } from '../core/envelope.ts';
-import { CrossfadeError } from '../core/errors.ts';
+import { asCrossfadeError, CrossfadeError } from '../core/errors.ts';
 import { faultPoint } from '../core/fault-point.ts';
-import type { Delivery, Entry, Log, Logger, LogRecord, Mapping, Offsets, PartitionId, Sink, SinkBatch } from '../core/ports.ts';
+import type {
+  Delivery,
+  Entry,
+  Log,
+  Logger,
+  LogRecord,
+  Mapping,
+  PartitionId,
+  ReadPlace,
+  ReadPlaces,
+  Sink,
+  SinkBatch,
+} from '../core/ports.ts';
 import { claimPartitions } from './claim.ts';
 import type { Run } from './loop.ts';
 import type { ApplyMeters } from './meters.ts';
+import { shapeRuns } from './shape-runs.ts';
 import type { Version } from '../core/change.ts';
 
 export interface ApplyParts {
@@ -37,6 +50,13 @@ export async function applySession(parts: ApplyParts, run: Run): Promise<void> {
   await session.report();
 }
 
+interface Unseen {
+  readonly offset: number;
+  readonly committedAtUs: number;
+  readonly newestUs: number;
+  readonly endOffset: number;
+}
+
 class ApplySession {
   readonly #parts: ApplyParts;
   readonly #run: Run;
@@ -46,6 +66,10 @@ class ApplySession {
   readonly #byTable = new Map<string, readonly number[]>();
   readonly #schemas = new Map<string, TableSchema>();
   readonly #skipThrough = new Map<PartitionId, Version>();
+  readonly #logIds = new Map<PartitionId, string>();
+  /** What is in hand and not visible in the target yet: from its oldest change on; and when the newest visible one was committed. */
+  readonly #unseen = new Map<PartitionId, Unseen>();
+  readonly #visibleUs = new Map<PartitionId, number>();
   /** The last version handed to the sink in each partition. */
   readonly #last = new Map<PartitionId, Version>();
   /** Written into the sink's open transaction; nothing of it is durable before the sink says `committed`. */
@@ -53,7 +77,6 @@ class ApplySession {
   /** Durable in the target, not told to the log yet. */
   readonly #applied = new Map<PartitionId, number>();
   #reportedAtMs = 0;
-  #logId = '';
 
   constructor(parts: ApplyParts, run: Run, log: Log, sink: Sink) {
     this.#parts = parts;
@@ -67,83 +90,114 @@ class ApplySession {
     }
   }
 
-  async claim(partitions: readonly PartitionId[]): Promise<Offsets> {
+  async claim(partitions: readonly PartitionId[]): Promise<ReadPlaces> {
     const { service, mappingHash } = this.#parts;
     // The sink rolls an open transaction back, and whoever had these partitions before may be behind us.
     this.#written.clear();
+    this.#unseen.clear();
     for (const partition of partitions) this.#applied.delete(partition);
-    const claimed = await claimPartitions({ service, mappingHash, log: this.#log, sink: this.#sink }, partitions, this.#run.signal);
-    this.#logId = claimed.logId;
-    const offsets = new Map<PartitionId, number>();
-    for (const [partition, { offset, skipThrough, after }] of claimed.resumes) {
-      offsets.set(partition, offset);
+    for (const partition of this.#logIds.keys()) if (!partitions.includes(partition)) this.#parts.meters.lag(partition, undefined, 0);
+    const resumes = await claimPartitions({ service, mappingHash, log: this.#log, sink: this.#sink }, partitions);
+    const places = new Map<PartitionId, ReadPlace>();
+    for (const [partition, { logId, offset, term, skipThrough, after }] of resumes) {
+      places.set(partition, { offset, term });
+      this.#logIds.set(partition, logId);
       this.#last.set(partition, after ?? '');
       if (skipThrough === undefined) this.#skipThrough.delete(partition);
       else this.#skipThrough.set(partition, skipThrough);
     }
+    const skipThrough = Object.fromEntries([...this.#skipThrough].filter(([partition]) => resumes.has(partition)));
+    if (Object.keys(skipThrough).length > 0) {
+      this.#parts.logger.warn(
+        { service, skipThrough },
+        'the log is not the one that was applied: skipping what the target has, by version',
+      );
+    }
     faultPoint('apply:claimed');
     this.#run.ready();
-    this.#parts.logger.info({ service, partitions: offsets.size }, 'partitions claimed');
-    return offsets;
+    this.#parts.logger.info({ service, partitions: places.size }, 'partitions claimed');
+    return places;
   }
 
   async take(delivery: Delivery): Promise<void> {
-    const batch = await this.#batch(delivery);
-    if (batch !== undefined) await this.#write(delivery, batch);
-    this.#measure(delivery);
+    const records = this.#fresh(delivery);
+    for (const { schemaId, offset } of records) if (!this.#schemas.has(schemaId)) await this.#schema(schemaId, delivery.partition, offset);
+    this.#measure(delivery, records[0]);
+    const runs = shapeRuns(records, this.#schemas);
+    for (const [index, run] of runs.entries()) {
+      // Later runs belong to the same delivery, and maybe to the same transaction: seen together or not at all.
+      const next = runs[index + 1]?.[0];
+      const batch = this.#batch(delivery.partition, run, next?.offset ?? delivery.nextOffset);
+      await this.#write(next === undefined ? batch : { ...batch, open: true }, run.length);
+    }
     if (this.#now() - this.#reportedAtMs >= (this.#parts.reportEveryMs ?? 1000)) await this.report();
   }
 
   /** Tells the log how far the target durably is, for retention and for "empty is not new". */
   async report(): Promise<void> {
-    this.#reportedAtMs = this.#now();
     if (this.#applied.size === 0) return;
+    this.#reportedAtMs = this.#now();
     await this.#log.applied(this.#parts.service, new Map(this.#applied));
     this.#applied.clear();
   }
 
-  async #write(delivery: Delivery, batch: SinkBatch): Promise<void> {
+  async #write(batch: SinkBatch, records: number): Promise<void> {
     const startedMs = this.#now();
-    const outcome = await this.#sink.write(batch);
+    const outcome = await this.#sink.write(batch).catch((thrown: unknown) => {
+      // Progress in other partitions must not make the loop believe that this one recovered.
+      throw asCrossfadeError(thrown).of(batch.partition);
+    });
     faultPoint('apply:written');
-    const before = this.#written.get(delivery.partition);
-    this.#written.set(delivery.partition, {
+    const before = this.#written.get(batch.partition);
+    this.#written.set(batch.partition, {
       nextOffset: batch.progress.nextOffset,
-      records: (before?.records ?? 0) + delivery.records.length,
+      records: (before?.records ?? 0) + records,
       ms: (before?.ms ?? 0) + this.#now() - startedMs,
     });
     if (outcome === 'open') return;
     for (const [partition, { nextOffset, records, ms }] of this.#written) {
       this.#applied.set(partition, nextOffset);
       this.#parts.meters.applied(partition, records, ms / 1000);
+      const unseen = this.#unseen.get(partition);
+      this.#unseen.delete(partition);
+      if (unseen) this.#seen(partition, unseen.newestUs, Math.max(0, unseen.endOffset - nextOffset));
+      this.#run.progressed(partition);
     }
     this.#written.clear();
-    this.#run.progressed();
   }
 
-  #measure({ partition, nextOffset, endOffset, records }: Delivery): void {
-    const last = records.at(-1);
-    if (last === undefined) return;
-    const changes = Math.max(0, endOffset - nextOffset);
-    this.#parts.meters.lag(partition, Math.max(0, this.#now() - last.committedAtUs / 1000) / 1000, changes);
+  /** What is in hand is behind until the target has it, however long that takes; without news only the offset has moved. */
+  #measure({ partition, nextOffset, endOffset, records }: Delivery, first: LogRecord | undefined): void {
+    const newestUs = records.at(-1)?.committedAtUs ?? this.#visibleUs.get(partition);
+    if (first) {
+      const { offset, committedAtUs } = this.#unseen.get(partition) ?? first;
+      this.#unseen.set(partition, { offset, committedAtUs, endOffset, newestUs: newestUs ?? committedAtUs });
+      this.#parts.meters.lag(partition, committedAtUs, endOffset - offset);
+    } else if (!this.#unseen.has(partition)) this.#seen(partition, newestUs, Math.max(0, endOffset - nextOffset));
   }
 
-  async #batch(delivery: Delivery): Promise<SinkBatch | undefined> {
+  #seen(partition: PartitionId, newestUs: number | undefined, changes: number): void {
+    if (newestUs !== undefined) this.#visibleUs.set(partition, newestUs);
+    // Caught up, the age of the last change says nothing.
+    const sinceUs = newestUs ?? (changes === 0 ? 0 : undefined);
+    if (sinceUs !== undefined) this.#parts.meters.lag(partition, sinceUs, changes);
+  }
+
+  #batch(partition: PartitionId, records: readonly LogRecord[], nextOffset: number): SinkBatch {
     const entries: Entry[] = [];
     let transactionId = '';
-    const records = this.#fresh(delivery);
     for (const record of records) {
       if (record.value === null) continue;
-      const event = await this.#event(record, delivery.partition);
+      const event = this.#event(record, partition);
       transactionId = event.transactionId;
       this.#transform(event, entries);
     }
     const last = records.at(-1);
-    if (last === undefined) return undefined;
-    const { version, committedAtUs } = last;
-    const mappingHash = this.#parts.mappingHash(delivery.partition);
-    const progress = { logId: this.#logId, nextOffset: delivery.nextOffset, version, transactionId, committedAtUs, mappingHash };
-    return { partition: delivery.partition, entries, progress, open: last.open };
+    invariant(last !== undefined, 'a run has records');
+    const { offset: lastOffset, term, version, committedAtUs } = last;
+    const place = { logId: this.#logIds.get(partition) ?? '', nextOffset, lastOffset, term, version };
+    const progress = { ...place, transactionId, committedAtUs, mappingHash: this.#parts.mappingHash(partition) };
+    return { partition, entries, progress, open: last.open };
   }
 
   /** Without what the target has already, where offsets could not be trusted. */
@@ -169,25 +223,25 @@ class ApplySession {
     }
   }
 
-  async #event(record: LogRecord, partition: PartitionId): Promise<ChangeEvent> {
+  #event(record: LogRecord, partition: PartitionId): ChangeEvent {
     const where = `${partition} offset ${record.offset}`;
-    const schema = this.#schemas.get(record.schemaId) ?? (await this.#schema(record.schemaId, where));
+    const schema = this.#schemas.get(record.schemaId);
+    invariant(schema !== undefined, 'the shapes of a delivery were looked up');
     const event = readEnvelope(record, schema, where);
-    if (event === undefined) throw new TypeError('a tombstone is not an event');
+    invariant(event !== undefined, 'a tombstone is not an event');
     return event;
   }
 
-  async #schema(id: string, where: string): Promise<TableSchema> {
+  async #schema(id: string, partition: PartitionId, offset: number): Promise<void> {
     const schema = await this.#log.schema(id);
     if (schema === undefined) {
       throw new CrossfadeError({
         code: 'LOG_SCHEMA_MISSING',
         fault: 'fatal',
-        message: `the record at ${where} names schema ${id}, which the log does not define`,
+        message: `the record at ${partition} offset ${offset} names schema ${id}, which the log does not define`,
         remedy: 'The log was damaged or written by an incompatible release. Nothing after this record was applied; see the runbook.',
       });
     }
     this.#schemas.set(id, schema);
-    return schema;
   }
 }

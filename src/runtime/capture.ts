@@ -14,6 +14,8 @@ export interface CaptureParts {
   readonly meters: CaptureMeters;
   readonly openSource: () => Promise<Source>;
   readonly openLog: () => Promise<Log>;
+  /** Asked before a new log's first record: throws where the log is only new because the old one is gone. */
+  readonly beforeNewLog?: () => Promise<void>;
   readonly now?: () => number;
   /** How often a complete record is written, at least; 1000. */
   readonly completeEveryMs?: number;
@@ -46,6 +48,7 @@ export async function captureSession(parts: CaptureParts, run: Run): Promise<voi
 
 /** The first act in a log's life: from which position on it holds everything. */
 async function begin(parts: CaptureParts, source: Source, writer: Writer) {
+  await parts.beforeNewLog?.();
   const position = await source.start();
   await writer.start({ position, writtenAtMs: (parts.now ?? Date.now)() });
   return position;
@@ -71,7 +74,7 @@ class CaptureSession {
     this.#run = run;
     this.#writer = writer;
     this.#filter = new TailFilter(tail);
-    this.#encoder = new Encoder(parts.pipeline, parts.routing, writer.term, this.#filter);
+    this.#encoder = new Encoder(parts.pipeline, parts.routing, writer, this.#filter);
     this.#now = parts.now ?? Date.now;
   }
 

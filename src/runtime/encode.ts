@@ -3,8 +3,8 @@ import { EnvelopeWriter } from '../core/envelope.ts';
 import type { TableSchema } from '../core/change.ts';
 import { tableName } from '../core/change.ts';
 import { invariant } from '../core/assert.ts';
-import { type Append, partitionId, type PartitionId, type RowChange, type StreamSpec, type Transaction } from '../core/ports.ts';
-import { partitionOf } from '../core/partition.ts';
+import type { Append, PartitionId, RowChange, StreamSpec, Transaction, Writer } from '../core/ports.ts';
+import { partitionOf, partitionsOf } from '../core/partition.ts';
 import { RecordBatchBuilder } from '../core/record-batch.ts';
 import { EncodedHeaders } from '../core/record-headers.ts';
 import { type Half, versionOf } from '../core/version.ts';
@@ -26,8 +26,12 @@ interface Route {
   count: number;
 }
 
+/** More than the framing of one record in its batch, and the `open` header that a cut may add. */
+const framingBytes = 64;
+
 /**
- * Fills one builder per partition. In a transaction that comes in several parts, one record per partition is held back,
+ * Fills one builder per partition, and another where the log takes no larger batch; a batch that is cut inside a
+ * transaction ends with an open record. In a transaction that comes in several parts, one record per partition is held back,
  * so that every record but the transaction's last carries the `open` header and a reader knows when it has all of it.
  */
 export class Encoder {
@@ -36,6 +40,9 @@ export class Encoder {
   readonly #term: number;
   readonly #filter: TailFilter;
   readonly #routes = new Map<TableSchema, Route>();
+  readonly #batchBytesMax: number;
+  /** Cut because they were full, oldest first. */
+  readonly #full: Append[] = [];
   readonly #builders = new Map<PartitionId, RecordBatchBuilder>();
   readonly #spare: RecordBatchBuilder[] = [];
   readonly #held = new Map<PartitionId, Held>();
@@ -45,10 +52,12 @@ export class Encoder {
   #nowMs = 0;
   #open: Transaction | undefined;
 
-  constructor(pipeline: string, routing: Routing, term: number, filter: TailFilter) {
+  /** The writer's term and limit. */
+  constructor(pipeline: string, routing: Routing, writer: Pick<Writer, 'term' | 'batchBytesMax'>, filter: TailFilter) {
     this.#envelope = new EnvelopeWriter(pipeline);
     this.#routing = routing;
-    this.#term = term;
+    this.#term = writer.term;
+    this.#batchBytesMax = writer.batchBytesMax;
     this.#filter = filter;
   }
 
@@ -67,11 +76,9 @@ export class Encoder {
 
   /** What was collected since the last call; give the builders back with `recycle` once they are durable. */
   take(): Append[] {
-    const appends: Append[] = [];
-    for (const [partition, batch] of this.#builders) {
-      if (batch.count > 0) appends.push({ partition, batch });
-    }
-    for (const { partition } of appends) this.#builders.delete(partition);
+    const appends = this.#full.splice(0);
+    for (const [partition, batch] of this.#builders) appends.push({ partition, batch });
+    this.#builders.clear();
     return appends;
   }
 
@@ -171,6 +178,11 @@ export class Encoder {
 
   #append(partition: PartitionId, key: Uint8Array, value: Uint8Array | null, headers: EncodedHeaders, transactionId: string): void {
     let builder = this.#builders.get(partition);
+    if (builder !== undefined && builder.bytes + key.length + (value?.length ?? 0) + headers.size + framingBytes > this.#batchBytesMax) {
+      if (builder.lastTransactionId === transactionId) builder.openLast();
+      this.#full.push({ partition, batch: builder });
+      builder = undefined;
+    }
     if (builder === undefined) this.#builders.set(partition, (builder = this.#spare.pop() ?? new RecordBatchBuilder()));
     builder.add(this.#nowMs, key, value, headers, transactionId);
   }
@@ -180,8 +192,7 @@ export class Encoder {
     if (route === undefined) {
       const stream = this.#routing.get(tableName(schema.table));
       invariant(stream !== undefined, 'a captured table has a stream');
-      const ids = Array.from({ length: stream.partitions }, (_, number) => partitionId(stream.topic, number));
-      this.#routes.set(schema, (route = { ids, transaction: undefined, count: 0 }));
+      this.#routes.set(schema, (route = { ids: partitionsOf(stream), transaction: undefined, count: 0 }));
     }
     return route;
   }

@@ -31,3 +31,19 @@ export function lagOf({ partition, log, nextOffset, nextCommittedAtUs, nowMs }: 
   const sinceUs = changes > 0 && nextCommittedAtUs !== undefined ? Math.min(nextCommittedAtUs, throughUs) : throughUs;
   return { seconds: Math.max(0, nowMs - sinceUs / 1000) / 1000, changes };
 }
+
+/** Where a service stands in a partition, as its meters were told last. */
+export interface Standing {
+  /** When the oldest change that is not visible was committed in the source. */
+  readonly sinceUs: number;
+  readonly changes: number;
+}
+
+/**
+ * Lag at the moment of asking, from inside a process: it goes on growing while nothing is delivered. Caught up, the target
+ * is as old as what capture vouches for; undefined where capture runs elsewhere, for then nobody here can know.
+ */
+export function lagSecondsNow({ sinceUs, changes }: Standing, completedThroughUs: number | undefined, nowMs: number): number | undefined {
+  const us = changes > 0 ? sinceUs : completedThroughUs;
+  return us === undefined ? undefined : Math.max(0, nowMs / 1000 - us / 1e6);
+}

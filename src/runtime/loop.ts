@@ -12,8 +12,11 @@ export interface Run {
   readonly signal: AbortSignal;
   /** Connected and resumed; says nothing about the back-off, because what failed may fail again. */
   ready(): void;
-  /** Something durable happened: the next failure starts with the shortest back-off again. */
-  progressed(): void;
+  /**
+   * Something durable happened: the next failure starts with the shortest back-off again. With a `scope`, only there: the
+   * streak of an error of another scope goes on, or a blocked table would be called recovered whenever another one moves.
+   */
+  progressed(scope?: string): void;
 }
 
 export interface LoopOptions {
@@ -38,8 +41,8 @@ export async function runLoop(session: (run: Run) => Promise<void>, options: Loo
   const run: Run = {
     signal,
     ready: () => options.onState?.('running'),
-    progressed: () => {
-      const ended = streak.end();
+    progressed: (scope) => {
+      const ended = streak.end(scope);
       if (ended) {
         logger.info({ part: options.name, attempts: ended.attempts, seconds: ended.seconds }, 'recovered');
         options.onState?.('running');
@@ -56,7 +59,7 @@ export async function runLoop(session: (run: Run) => Promise<void>, options: Loo
       break;
     }
     if (error && error.fault !== 'retry') fail(options, error);
-    const delayMs = backOff(streak.add(error?.code), options.random ?? Math.random);
+    const delayMs = backOff(streak.add(error), options.random ?? Math.random);
     if (error && streak.worthSaying()) {
       logger.warn({ part: options.name, err: error, attempt: streak.attempts, delayMs }, 'session ended, trying again');
     }
@@ -97,13 +100,16 @@ class Streak {
   #since = 0;
   #code: ErrorCode | undefined;
   #changed = false;
+  #scope: string | undefined;
   attempts = 0;
 
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  add(code: ErrorCode | undefined): number {
+  add(error: CrossfadeError | undefined): number {
+    const code = error?.code;
+    this.#scope = error?.scope;
     if (this.attempts === 0) this.#since = this.#now();
     this.#changed = this.#code !== code;
     this.#code = code;
@@ -115,8 +121,8 @@ class Streak {
     return this.#changed || (this.attempts & (this.attempts - 1)) === 0;
   }
 
-  end(): { attempts: number; seconds: number } | undefined {
-    if (this.attempts === 0) return undefined;
+  end(scope: string | undefined): { attempts: number; seconds: number } | undefined {
+    if (this.attempts === 0 || (this.#scope !== undefined && scope !== undefined && scope !== this.#scope)) return undefined;
     const ended = { attempts: this.attempts, seconds: Math.round((this.#now() - this.#since) / 100) / 10 };
     this.attempts = 0;
     this.#code = undefined;

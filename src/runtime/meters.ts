@@ -12,8 +12,12 @@ export interface CaptureMeters {
 export interface ApplyMeters {
   /** Records applied durably in one batch of a partition, and how long the target took. */
   applied(partition: string, records: number, seconds: number): void;
-  /** See lag.ts; `changes` are records of the log. */
-  lag(partition: string, seconds: number, changes: number): void;
+  /**
+   * Where the service stands, told before and after each write. `changes` are records of the log that are not visible yet,
+   * `sinceUs` when the oldest of them was committed in the source (as far as known: at least as old as that). undefined:
+   * this process has no business with the partition any more.
+   */
+  lag(partition: string, sinceUs: number | undefined, changes: number): void;
 }
 
 export interface StateMeters {

@@ -1,11 +1,11 @@
 /**
- * What people and machines see of a running pipeline: one logger and one catalogue of metrics, made once and handed to
- * the parts. Nothing here ever prints a row's value or a connection string: errors are written by `errorFields`.
+ * What people and machines see of a running pipeline: one logger and one set of running totals, made once and
+ * handed to the parts; metrics.ts writes the totals as metrics. Nothing here ever prints a row's value or a connection string: errors are written by `errorFields`.
  */
 import { pino } from 'pino';
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { asCrossfadeError, type ErrorCode, type Fault, nameAndCode } from '../core/errors.ts';
 import type { Logger, PartitionId } from '../core/ports.ts';
+import type { Standing } from './lag.ts';
 import type { LoopState } from './loop.ts';
 import type { ApplyMeters, CaptureMeters, StateMeters } from './meters.ts';
 
@@ -72,13 +72,15 @@ export function readableLine(json: string): string {
   return `${lines.join('\n')}\n`;
 }
 
-const loopStates: readonly LoopState[] = ['starting', 'running', 'waiting', 'stopped', 'failed'];
-
-/** The running totals that the status line and a thread's report need; plain data, fit for a message between threads. */
+/** All that is counted, of this process or put together from its threads; plain data, fit for a message between them. */
 export interface Totals {
   capturedRows: number;
   capturedBytes: number;
+  capturedBatches: number;
   appendedRecords: number;
+  appends: number;
+  /** Time that the log took for them, in all. */
+  appendSeconds: number;
   completedThroughUs: number | undefined;
   readonly services: Record<string, ServiceTotals>;
   /** By part: `capture`, `apply orders`. */
@@ -86,72 +88,60 @@ export interface Totals {
 }
 export interface ServiceTotals {
   appliedRecords: number;
-  /** By partition, as of its last measurement. */
-  readonly lagSeconds: Record<PartitionId, number>;
-  readonly lagChanges: Record<PartitionId, number>;
+  /** By partition. */
+  readonly applied: Record<PartitionId, AppliedTotals>;
+  /** By partition: where it stands. How late that is depends on when one asks: `lagSecondsNow` in lag.ts. */
+  readonly lag: Record<PartitionId, Standing>;
 }
-interface PartState {
+interface AppliedTotals {
+  readonly records: number;
+  readonly batches: number;
+  /** Time that the target took for them, in all. */
+  readonly writeSeconds: number;
+}
+export interface PartState {
   readonly state: LoopState;
   /** Why it waits or failed. */
   readonly code?: string;
+  /** How often by code: sessions that were tried again, and ends for good. */
+  readonly retries: Readonly<Record<string, number>>;
+  readonly errors: Readonly<Record<string, number>>;
 }
 
-/** The catalogue, and what feeds it: each part is handed its own meters, which are plain functions. */
+/** The totals, and what feeds them: each part is handed its own meters, which are plain functions. */
 export interface Observed {
   readonly capture: CaptureMeters;
   readonly apply: (service: string) => ApplyMeters;
   readonly state: StateMeters;
   readonly totals: Totals;
-  readonly registry: Registry;
 }
 
-/** Every metric's name ends in its unit; labels are part, service, partition and code, never a key or a value. */
-export function makeMeters(now: () => number = Date.now): Observed {
-  const registry = new Registry();
+export function makeMeters(): Observed {
   const totals: Totals = {
     capturedRows: 0,
     capturedBytes: 0,
+    capturedBatches: 0,
     appendedRecords: 0,
+    appends: 0,
+    appendSeconds: 0,
     completedThroughUs: undefined,
     services: {},
     states: {},
   };
-  return {
-    registry,
-    totals,
-    capture: captureMeters(registry, totals, now),
-    apply: applyMeters(registry, totals),
-    state: stateMeters(registry, totals),
-  };
+  return { totals, capture: captureMeters(totals), apply: (service) => applyMeters(totals, service), state: stateMeters(totals) };
 }
 
-function captureMeters(registry: Registry, totals: Totals, now: () => number): CaptureMeters {
-  const counter = counterIn(registry);
-  const rows = counter('crossfade_capture_rows_total', 'Row changes read from the source.', []);
-  const bytes = counter('crossfade_capture_bytes_total', 'Bytes of row images read from the source.', []);
-  const batches = counter('crossfade_capture_batches_total', 'Batches read from the source.', []);
-  const appended = counter('crossfade_log_appended_records_total', 'Records made durable in the log.', []);
-  const appendSeconds = histogramIn(registry)('crossfade_log_append_seconds', 'From append to durable in the log, one batch.', []);
-  new Gauge({
-    name: 'crossfade_capture_complete_age_seconds',
-    help: 'Age of the source position up to which the log is complete; grows while capture is behind or dead.',
-    registers: [registry],
-    collect() {
-      if (totals.completedThroughUs !== undefined) this.set(Math.max(0, now() / 1000 - totals.completedThroughUs / 1e6));
-    },
-  });
+function captureMeters(totals: Totals): CaptureMeters {
   return {
-    captured(count, size) {
-      rows.inc(count);
-      bytes.inc(size);
-      batches.inc();
-      totals.capturedRows += count;
-      totals.capturedBytes += size;
+    captured(rows, bytes) {
+      totals.capturedRows += rows;
+      totals.capturedBytes += bytes;
+      totals.capturedBatches += 1;
     },
     appended(records, seconds) {
-      appended.inc(records);
-      appendSeconds.observe(seconds);
       totals.appendedRecords += records;
+      totals.appends += 1;
+      totals.appendSeconds += seconds;
     },
     completed(throughUs) {
       totals.completedThroughUs = throughUs;
@@ -159,58 +149,38 @@ function captureMeters(registry: Registry, totals: Totals, now: () => number): C
   };
 }
 
-function applyMeters(registry: Registry, totals: Totals): (service: string) => ApplyMeters {
-  const counter = counterIn(registry);
-  const records = counter('crossfade_apply_records_total', 'Records committed in the target.', ['service', 'partition']);
-  const batches = counter('crossfade_apply_batches_total', 'Batches committed in the target.', ['service', 'partition']);
-  const writeSeconds = histogramIn(registry)('crossfade_apply_write_seconds', 'Time that the target took for one batch.', ['service']);
-  const lagSeconds = gaugeIn(registry)('crossfade_lag_seconds', 'From commit in the source to visible in the target.', [
-    'service',
-    'partition',
-  ]);
-  const lagChanges = gaugeIn(registry)('crossfade_lag_changes', 'Records in the log that are not applied yet.', ['service', 'partition']);
-  return (service) => {
-    const own: ServiceTotals = (totals.services[service] ??= { appliedRecords: 0, lagSeconds: {}, lagChanges: {} });
-    return {
-      applied(partition, count, seconds) {
-        records.inc({ service, partition }, count);
-        batches.inc({ service, partition });
-        writeSeconds.observe({ service }, seconds);
-        own.appliedRecords += count;
-      },
-      lag(partition, seconds, changes) {
-        lagSeconds.set({ service, partition }, seconds);
-        lagChanges.set({ service, partition }, changes);
-        own.lagSeconds[partition] = seconds;
-        own.lagChanges[partition] = changes;
-      },
-    };
-  };
-}
-
-function stateMeters(registry: Registry, totals: Totals): StateMeters {
-  const retries = counterIn(registry)('crossfade_retries_total', 'Sessions that ended in an error and are tried again.', ['part', 'code']);
-  const errors = counterIn(registry)('crossfade_errors_total', 'Errors that stopped a part for good.', ['part', 'code']);
-  const states = gaugeIn(registry)('crossfade_part_state', '1 for the state that the part is in, 0 for the others.', ['part', 'state']);
+function applyMeters(totals: Totals, service: string): ApplyMeters {
+  const own: ServiceTotals = (totals.services[service] ??= { appliedRecords: 0, applied: {}, lag: {} });
   return {
-    state(part, state, code) {
-      for (const name of loopStates) states.set({ part, state: name }, name === state ? 1 : 0);
-      if (code !== undefined && state === 'waiting') retries.inc({ part, code });
-      if (code !== undefined && state === 'failed') errors.inc({ part, code });
-      totals.states[part] = code === undefined ? { state } : { state, code };
+    applied(partition, count, seconds) {
+      const { records, batches, writeSeconds } = own.applied[partition] ?? { records: 0, batches: 0, writeSeconds: 0 };
+      own.applied[partition] = { records: records + count, batches: batches + 1, writeSeconds: writeSeconds + seconds };
+      own.appliedRecords += count;
+    },
+    lag(partition, sinceUs, changes) {
+      if (sinceUs === undefined) delete own.lag[partition];
+      else own.lag[partition] = { sinceUs, changes };
     },
   };
 }
 
-const counterIn = (registry: Registry) => (name: string, help: string, labelNames: string[]) =>
-  new Counter({ name, help, labelNames, registers: [registry] });
-const gaugeIn = (registry: Registry) => (name: string, help: string, labelNames: string[]) =>
-  new Gauge({ name, help, labelNames, registers: [registry] });
-const histogramIn = (registry: Registry) => (name: string, help: string, labelNames: string[]) =>
-  new Histogram({
-    name,
-    help,
-    labelNames,
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
-    registers: [registry],
-  });
+function stateMeters(totals: Totals): StateMeters {
+  return {
+    state(part, state, code) {
+      const before = totals.states[part];
+      const { retries, errors } = before ?? { retries: {}, errors: {} };
+      // Another try begins: why the last one ended still stands.
+      const why = code ?? (state === 'waiting' && before?.state === 'waiting' ? before.code : undefined);
+      totals.states[part] = {
+        state,
+        ...(why === undefined ? {} : { code: why }),
+        retries: state === 'waiting' ? oneMore(retries, code) : retries,
+        errors: state === 'failed' ? oneMore(errors, code) : errors,
+      };
+    },
+  };
+}
+
+function oneMore(counts: Readonly<Record<string, number>>, code: string | undefined): Readonly<Record<string, number>> {
+  return code === undefined ? counts : { ...counts, [code]: (counts[code] ?? 0) + 1 };
+}

@@ -1,6 +1,6 @@
 /** Where capture and apply go on after anything died: pure decisions over what the log and the target say (semantics section 9). */
 import { CrossfadeError } from '../core/errors.ts';
-import type { LogState, PartitionId, Progress, RecordPlace, Tail } from '../core/ports.ts';
+import type { LogRecord, LogState, PartitionId, Progress, ReadPlace, RecordPlace, Tail } from '../core/ports.ts';
 import type { Version } from '../core/change.ts';
 import { parseVersion } from '../core/version.ts';
 
@@ -15,8 +15,11 @@ export class TailFilter {
 
   constructor(tail: Tail) {
     for (const [partition, { endOffset, last }] of tail.partitions) {
+      const complete = tail.complete?.ends[partition] ?? 0;
+      if (endOffset < complete) throw endLost(partition, endOffset, complete);
       if (!last) continue;
-      if (endOffset > (tail.complete?.ends[partition] ?? 0)) this.#unmet.set(partition, last);
+      // The record decides, not the end: a transaction that was aborted at the takeover moves the end and leaves no record.
+      if (last.offset >= complete) this.#unmet.set(partition, last);
       else this.#last.set(partition, last.version);
     }
   }
@@ -66,6 +69,17 @@ const rowAndHalf = (version: Version) => {
   return parsed === undefined ? '' : `${parsed.ordinal}-${parsed.half}`;
 };
 
+/** Rows that were durable are gone, and capture will not read them again: everything behind would follow a gap. */
+function endLost(partition: PartitionId, endOffset: number, complete: number): CrossfadeError {
+  return new CrossfadeError({
+    code: 'LOG_LOST_HISTORY',
+    fault: 'fatal',
+    message: `${partition} ends at offset ${endOffset}, but the last complete record vouches for everything below ${complete}`,
+    remedy:
+      'The topic was deleted and made anew, or the log lost its end. Nothing was appended; put the log back, or begin a new one as the runbook says.',
+  });
+}
+
 function notMet(partition: PartitionId, what: string): CrossfadeError {
   return new CrossfadeError({
     code: 'LOG_TAIL_NOT_MET',
@@ -76,8 +90,8 @@ function notMet(partition: PartitionId, what: string): CrossfadeError {
 }
 
 /** Where a service goes on in one partition, and the version up to which it must skip when offsets cannot be trusted. */
-export interface Resume {
-  readonly offset: number;
+export interface Resume extends ReadPlace {
+  readonly logId: string;
   readonly skipThrough?: Version;
   /** What the target holds already ends with this version. */
   readonly after?: Version;
@@ -89,27 +103,45 @@ export interface ResumeQuestion {
   readonly progress: Progress | undefined;
   readonly mappingHash: string;
   readonly log: LogState;
-  /** The version that the log holds at `progress.nextOffset - 1`; undefined when that offset cannot be read. */
-  readonly versionBefore: Version | undefined;
+  /** What the log holds now at `progress.lastOffset`; `deleted` when retention took it, so that there is nothing to compare. */
+  readonly atLast: LogRecord | 'deleted' | undefined;
 }
 
 export function resumeOf(question: ResumeQuestion): Resume {
-  const { progress, log, partition, service } = question;
-  const { startOffset, endOffset } = log.partitions.get(partition) ?? { startOffset: 0, endOffset: 0 };
+  const { progress, log, partition, service, atLast } = question;
+  const { logId, startOffset, endOffset, last } = log.partitions.get(partition) ?? { logId: '', startOffset: 0, endOffset: 0 };
   if (progress === undefined) {
     if ((log.groups.get(service)?.get(partition) ?? 0) > 0) throw progressLost(service, partition);
     if (startOffset > 0) throw historyLost(service, partition, 'it is new here, and the beginning of the log was deleted');
-    return { offset: 0 };
+    return { logId, offset: 0, term: 0 };
   }
-  if (progress.logId !== log.logId) throw foreignProgress(service, partition);
+  if (progress.logId !== logId) throw foreignProgress(service, partition);
   if (progress.mappingHash !== question.mappingHash) throw mappingChanged(service, partition);
-  if (progress.nextOffset < startOffset) throw historyLost(service, partition, 'the log was deleted beyond what it has applied');
-  // The log lost its end (power cut, restored file): the rows come again at other offsets, so only versions can be trusted.
-  if (progress.nextOffset > endOffset) return { offset: endOffset, skipThrough: progress.version, after: progress.version };
-  if (question.versionBefore !== undefined && question.versionBefore !== progress.version) {
-    return { offset: startOffset, skipThrough: progress.version, after: progress.version };
+  const after = progress.version;
+  if (parseVersion(after) === undefined) throw unexplained(service, partition, 'holds no version that Crossfade writes');
+  // Whatever moved offsets about, a log that reaches the last record applied reaches its version too. Skipping up to a version
+  // that no record has would drop every change that is to come.
+  if (last !== undefined && last.offset >= progress.lastOffset && last.version < after) {
+    throw unexplained(service, partition, `names a version above the log's last record, which lies at offset ${last.offset}`);
   }
-  return { offset: progress.nextOffset, after: progress.version };
+  // The log lost its end (power cut, restored file): the rows come again at other offsets, so only versions can be trusted.
+  // Nor can the progress' term: a restored log counts its leaders on from what it knows.
+  if (progress.nextOffset > endOffset) return { logId, offset: endOffset, term: last?.term ?? 0, skipThrough: after, after };
+  if (progress.nextOffset < startOffset) {
+    // Between the last record and the end there may be markers only: deleting those loses nothing.
+    if (last === undefined || last.offset > progress.lastOffset) {
+      throw historyLost(service, partition, 'the log was deleted beyond what it has applied');
+    }
+    return { logId, offset: startOffset, term: last.term, after };
+  }
+  if (atLast === 'deleted') return { logId, offset: progress.nextOffset, term: Math.min(progress.term, last?.term ?? 0), after };
+  // The record itself is compared, not what lies below nextOffset: that may be a marker, or a record that does not count.
+  // In a log that was not rewritten it is still where it was, so one that is missing says the same as another version.
+  if (atLast?.offset !== progress.lastOffset || atLast.version !== after) {
+    return { logId, offset: startOffset, term: 0, skipThrough: after, after };
+  }
+  // Its term is the log's own: where a log was restored and filled again, the same record may have a lower one than we saw.
+  return { logId, offset: progress.nextOffset, term: atLast.term, after };
 }
 
 function progressLost(service: string, partition: PartitionId): CrossfadeError {
@@ -117,7 +149,7 @@ function progressLost(service: string, partition: PartitionId): CrossfadeError {
     code: 'TARGET_PROGRESS_LOST',
     fault: 'fatal',
     message: `service ${service}: the target has no progress for ${partition}, but the log knows that it had`,
-    remedy: `The target was emptied or restored. Run \`crossfade rebuild --service ${service}\` to write it again from the log.`,
+    remedy: `The target was emptied or restored. Load the tables into it again as they were at the log's start or later, stop the service, run \`crossfade rebuild -c FILE --service ${service} --tables-loaded\` to write all since then from the log, then start it again.`,
   });
 }
 
@@ -126,7 +158,8 @@ function historyLost(service: string, partition: PartitionId, why: string): Cros
     code: 'LOG_LOST_HISTORY',
     fault: 'fatal',
     message: `service ${service} cannot go on in ${partition}: ${why}`,
-    remedy: 'The service needs a first copy of its tables; see the runbook.',
+    remedy:
+      'What was deleted cannot be replayed. Empty the tables of the service in its target, load them from a dump of the source, and start a new pipeline at the position of that dump (see the runbook).',
   });
 }
 
@@ -135,7 +168,16 @@ function foreignProgress(service: string, partition: PartitionId): CrossfadeErro
     code: 'TARGET_PROGRESS_FOREIGN',
     fault: 'fatal',
     message: `service ${service}: the target's progress for ${partition} belongs to another log`,
-    remedy: `Was the log's file replaced? Point the configuration at the old one, or run \`crossfade rebuild --service ${service}\`.`,
+    remedy: `Was the log's file replaced, or its topic made anew? Point the configuration at the old one. If the new one is right, it holds only what happened since its start: see that the target's tables hold everything up to there, run \`crossfade rebuild -c FILE --service ${service} --tables-loaded\`, then start it again.`,
+  });
+}
+
+function unexplained(service: string, partition: PartitionId, what: string): CrossfadeError {
+  return new CrossfadeError({
+    code: 'TARGET_PROGRESS_FOREIGN',
+    fault: 'fatal',
+    message: `service ${service}: the target's progress for ${partition} ${what}`,
+    remedy: `Somebody else wrote it, or the log is another one. Put the old values back, or run \`crossfade rebuild --service ${service}\`.`,
   });
 }
 
@@ -144,6 +186,6 @@ function mappingChanged(service: string, partition: PartitionId): CrossfadeError
     code: 'TARGET_MAPPING_CHANGED',
     fault: 'fatal',
     message: `service ${service}: the mappings behind ${partition} changed since its rows were written`,
-    remedy: `Rows already there have the old form. Undo the change, or run \`crossfade rebuild --service ${service}\` to write all of them again.`,
+    remedy: `Rows already there have the old form. Undo the change, or stop the service, run \`crossfade rebuild -c FILE --service ${service}\` to write again all that the log holds, then start it again; rows from before the log's start stay in the old form until you load them again.`,
   });
 }

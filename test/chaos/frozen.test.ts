@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { until } from './rig/progress.ts';
 import { type Rig, openRig } from './rig/rig.ts';
 
 const seed = Number(process.env['CHAOS_SEED'] ?? Date.now() % 100_000);
@@ -20,15 +21,23 @@ describe(`frozen processes, seed ${seed}`, () => {
     expect(await rig.faults.books.order('sink:before-commit', 'SIGSTOP')).toBe(true);
     const second = rig.secondBooks();
     const before = await owners(rig);
-    await until(async () => {
-      const now = await owners(rig);
-      return [...before].every(
-        ([partition, owner]) => (now.get(partition)?.epoch ?? 0n) > owner.epoch && (now.get(partition)?.offset ?? 0n) > owner.offset,
-      );
-    }, 60_000);
+    await until(
+      async () => {
+        const now = await owners(rig);
+        return [...before].every(
+          ([partition, owner]) => (now.get(partition)?.epoch ?? 0n) > owner.epoch && (now.get(partition)?.offset ?? 0n) > owner.offset,
+        );
+      },
+      60_000,
+      () => rig.logs(),
+    );
     const taken = await owners(rig);
     rig.books.kill('SIGCONT');
-    await until(async () => /FENCED|expired|rejoin/i.test(await readFile(join(rig.folder, 'books.log'), 'utf8')), 30_000);
+    await until(
+      async () => /FENCED|expired|rejoin/i.test(await readFile(join(rig.folder, 'books.log'), 'utf8')),
+      30_000,
+      () => rig.logs(),
+    );
     // Whoever owns a partition now claimed it anew: the sleeper's own epoch never wrote again.
     for (const [partition, owner] of await owners(rig))
       expect(owner.epoch, partition).toBeGreaterThanOrEqual(taken.get(partition)?.epoch ?? 0n);
@@ -49,13 +58,5 @@ async function owners({ addresses }: Rig): Promise<Map<string, { epoch: bigint; 
     return new Map(rows.map((row) => [row.partition, { epoch: BigInt(row.owner_epoch), offset: BigInt(row.next_offset ?? 0) }]));
   } finally {
     await client.end();
-  }
-}
-
-async function until(condition: () => Promise<boolean>, deadlineMs: number): Promise<void> {
-  const deadline = Date.now() + deadlineMs;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`the condition was not met within ${deadlineMs} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }

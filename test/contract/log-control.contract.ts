@@ -15,7 +15,7 @@ import {
   peopleStream,
   startHarness,
 } from './log-harness.ts';
-import { collect, numberOf, peopleSchema, range, rows, tombstone, transactionAt, versionAt } from './log-rows.ts';
+import { collect, until, numberOf, peopleSchema, range, rows, tombstone, transactionAt, versionAt } from './log-rows.ts';
 
 export function controlContract(name: string, makeHarness: MakeHarness): void {
   const start = (streams?: readonly StreamSpec[]) => startHarness(makeHarness, streams);
@@ -83,7 +83,13 @@ export function controlContract(name: string, makeHarness: MakeHarness): void {
       const { complete, partitions } = await (await (await harness.open()).lead(never)).tail();
       expect(complete?.position).toBe('three');
       const tail = partitions.get(people);
-      expect(tail?.last).toEqual({ version: versionAt(4), transactionId: transactionAt(4) });
+      expect(tail?.last).toEqual({
+        offset: expect.any(Number) as number,
+        term: writer.term,
+        version: versionAt(4),
+        transactionId: transactionAt(4),
+      });
+      expect(tail?.last?.offset).toBeGreaterThanOrEqual(complete?.ends[people] ?? Infinity);
       expect(tail?.endOffset).toBeGreaterThan(complete?.ends[people] ?? Infinity);
       expect(partitions.get(orders(0))?.last).toBeUndefined();
     });
@@ -165,6 +171,47 @@ export function controlContract(name: string, makeHarness: MakeHarness): void {
       expect([...(await log.state()).groups.keys()]).toEqual(['h']);
     });
 
+    test('who leads and who reads is told, with how long each has been silent, and nobody once they are gone', async () => {
+      const harness = await start();
+      const log = await harness.open();
+      expect((await log.state()).members).toEqual(new Map());
+      const [leading, reading] = [await harness.open(), await harness.open()];
+      const writer = await leading.lead(never);
+      await writer.append([{ partition: people, batch: rows(0, 1) }]);
+      const reader = consume(reading, 'g');
+      await until('the reader reads', () => reader.numbers().length === 1);
+      const state = await log.state();
+      expect(state.members).toEqual(new Map([['g', [{ who: expect.stringMatching(/./), silentSeconds: expect.any(Number) }]]]));
+      for (const { silentSeconds } of [state.leader, ...(state.members.get('g') ?? [])].filter((member) => member !== undefined)) {
+        expect(silentSeconds).toBeGreaterThanOrEqual(0);
+        expect(silentSeconds).toBeLessThan(60);
+      }
+      expect(state.leader?.who).toMatch(/./);
+      await harness.kill(leading);
+      await harness.kill(reading);
+      const after = await (await harness.open()).state();
+      expect([after.leader, after.members.size]).toEqual([undefined, 0]);
+    });
+
+    test('a trouble is kept beyond the process that noted it, until it is taken back', async () => {
+      const harness = await start();
+      const first = await harness.open();
+      await first.trouble('apply g', { code: 'TARGET_FULL', message: 'there is no room', sinceMs: 1 });
+      await first.trouble('apply g', { code: 'TARGET_VALUE_REFUSED', message: 'too long', sinceMs: 2 });
+      await first.trouble('capture', { code: 'SOURCE_AUTH', message: 'refused', sinceMs: 3 });
+      await harness.kill(first);
+      const log = await harness.open();
+      expect((await log.state()).troubles).toEqual(
+        new Map([
+          ['apply g', { code: 'TARGET_VALUE_REFUSED', message: 'too long', sinceMs: 2 }],
+          ['capture', { code: 'SOURCE_AUTH', message: 'refused', sinceMs: 3 }],
+        ]),
+      );
+      await log.trouble('apply g', undefined);
+      await log.trouble('apply h', undefined);
+      expect([...(await log.state()).troubles.keys()]).toEqual(['capture']);
+    });
+
     test('reading from before the start or behind the end is an error, never a silent move', async () => {
       const harness = await start();
       const log = await harness.open();
@@ -189,13 +236,14 @@ export function controlContract(name: string, makeHarness: MakeHarness): void {
       await writer.start({ position: 'begin', writtenAtMs: 1 });
       await writer.append([{ partition: people, batch: rows(0, 5) }]);
       await writer.complete({ position: 'five', throughUs: 5, writtenAtMs: 5 });
-      const { logId } = await first.state();
+      const { logId } = (await first.state()).partitions.get(people) ?? { logId: '' };
       await harness.truncateBelow(people, (await writer.tail()).partitions.get(people)?.endOffset ?? -1);
       await harness.kill(first);
       const log = await harness.open();
       const state = await log.state();
       const partition = state.partitions.get(people);
-      expect([state.logId, state.start?.position, state.complete?.position]).toEqual([logId, 'begin', 'five']);
+      expect(logId).not.toBe('');
+      expect([partition?.logId, state.start?.position, state.complete?.position]).toEqual([logId, 'begin', 'five']);
       expect(partition?.startOffset).toBeGreaterThan(0);
       expect(partition?.startOffset).toBe(partition?.endOffset);
       await expectCode(collect(log, new Map([[people, 0]]), 1), 'LOG_LOST_HISTORY');

@@ -25,6 +25,8 @@ export interface LogHarness extends AsyncDisposable {
   expel(group: string): Promise<void>;
   /** Writes a batch behind the fence's back. */
   plant(partition: PartitionId, batch: RecordBatchBuilder): Promise<void>;
+  /** An offset without a record, where this log can have any: what Kafka's transaction markers leave. */
+  gap?(partition: PartitionId): Promise<void>;
   /** Retention took everything below this offset, in whole batches. */
   truncateBelow(partition: PartitionId, offset: number): Promise<void>;
 }

@@ -1,10 +1,10 @@
 /** Delivery, groups and fences, and how everything ends. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { PartitionId, StreamSpec } from '../../src/core/ports.ts';
 import { consume, drain, expectCode, type MakeHarness, never, orders, ordersStream, people, startHarness } from './log-harness.ts';
 import { collect, Consumer, numberOf, range, rows, until } from './log-rows.ts';
 
-const fromZero = async (partitions: readonly PartitionId[]) => new Map(partitions.map((id) => [id, 0]));
+const fromZero = async (partitions: readonly PartitionId[]) => new Map(partitions.map((id) => [id, { offset: 0, term: 0 }]));
 
 export function readingContract(name: string, makeHarness: MakeHarness): void {
   const start = (streams?: readonly StreamSpec[]) => startHarness(makeHarness, streams);
@@ -104,7 +104,7 @@ export function readingContract(name: string, makeHarness: MakeHarness): void {
       const claims: (readonly PartitionId[])[] = [];
       const claim = async (partitions: readonly PartitionId[]) => {
         claims.push([...partitions]);
-        return new Map(partitions.map((partition) => [partition, progress.get(partition) ?? 0]));
+        return new Map(partitions.map((partition) => [partition, { offset: progress.get(partition) ?? 0, term: 0 }]));
       };
       const log = await harness.open();
       const busy = log.read('g', claim, never)[Symbol.asyncIterator]();
@@ -144,6 +144,78 @@ export function readingContract(name: string, makeHarness: MakeHarness): void {
       expect((await collect(log, new Map([[people, 0]]), 5)).map(numberOf)).toEqual(range(0, 5));
     });
 
+    test('a reader that starts behind a newer leader still takes nothing of the older one', async () => {
+      const harness = await start();
+      const log = await harness.open();
+      const writer = await log.lead(never);
+      await writer.append([{ partition: people, batch: rows(0, 2, { term: 5 }) }]);
+      const [, second] = await collect(log, new Map([[people, 0]]), 2);
+      const from = (second?.offset ?? 0) + 1;
+      await harness.plant(people, rows(90, 92, { term: 4 }));
+      await writer.append([{ partition: people, batch: rows(2, 4, { term: 5 }) }]);
+      const reader = new Consumer(log, 'g', new Map([[people, from]]), 5);
+      onTestFinished(() => reader.stop());
+      await until('the rest came', () => reader.numbers().length >= 2);
+      expect(reader.numbers()).toEqual([2, 3]);
+    });
+
+    test('a delivery without records moves only nextOffset: a reader that has all that counts comes to the end', async () => {
+      const harness = await start();
+      const log = await harness.open();
+      const writer = await log.lead(never);
+      await writer.append([{ partition: people, batch: rows(0, 2, { term: 5 }) }]);
+      const reader = consume(log, 'g');
+      const end = async () => (await log.state()).partitions.get(people)?.endOffset;
+      const atEnd = () => until('the end', async () => reader.deliveries.at(-1)?.nextOffset === (await end()));
+      await atEnd();
+      const before = await end();
+      await harness.plant(people, rows(90, 92, { term: 4 }));
+      expect(await end()).toBeGreaterThan(before ?? Infinity);
+      await atEnd();
+      expect(reader.deliveries.at(-1)).toMatchObject({ partition: people, records: [] });
+      expect(reader.numbers()).toEqual([0, 1]);
+    });
+
+    test('offsets without a record: nothing is lost or repeated, whether they lie before, between or behind the records', async () => {
+      const harness = await start();
+      const log = await harness.open();
+      const writer = await log.lead(never);
+      for (let n = 0; n < 6; n += 2) {
+        await harness.gap?.(people);
+        await writer.append([{ partition: people, batch: rows(n, n + 2, { term: writer.term }) }]);
+        await harness.gap?.(people);
+      }
+      const all = await collect(log, new Map([[people, 0]]), 6);
+      expect(all.map(numberOf)).toEqual(range(0, 6));
+      const { endOffset = 0, last } = (await log.state()).partitions.get(people) ?? {};
+      expect(last).toMatchObject({ offset: all.at(-1)?.offset, term: writer.term, version: all.at(-1)?.version });
+      for (let from = 0; from <= endOffset; from += 1) {
+        const reader = new Consumer(log, `g${from}`, new Map([[people, from]]), writer.term);
+        const wanted = all.filter(({ offset }) => offset >= from);
+        const first = wanted[0];
+        expect((await log.at(people, from))?.offset).toBe(first?.offset);
+        await until('the end', () => from === endOffset || reader.deliveries.at(-1)?.nextOffset === endOffset);
+        expect(reader.numbers()).toEqual(wanted.map(numberOf));
+        await reader.stop();
+      }
+    });
+
+    test('at gives the first record from an offset on, inside a stored batch too, and never waits', async () => {
+      const harness = await start();
+      const log = await harness.open();
+      const writer = await log.lead(never);
+      expect(await log.at(people, 0)).toBeUndefined();
+      for (let n = 0; n < 20; n += 10) await writer.append([{ partition: people, batch: rows(n, n + 10) }]);
+      const all = await collect(log, new Map([[people, 0]]), 20);
+      for (const record of all) expect(await log.at(people, record.offset)).toEqual(record);
+      const { endOffset = -1 } = (await log.state()).partitions.get(people) ?? {};
+      expect(await log.at(people, endOffset)).toBeUndefined();
+      expect(await log.at(people, endOffset + 5)).toBeUndefined();
+      await harness.truncateBelow(people, all[10]?.offset ?? -1);
+      await expectCode(log.at(people, all[9]?.offset ?? -1), 'LOG_LOST_HISTORY');
+      expect((await log.at(people, all[10]?.offset ?? -1))?.version).toBe(all[10]?.version);
+    });
+
     test('readFrom gives the named partitions from the named offsets and claims nothing', async () => {
       const harness = await start([ordersStream]);
       const log = await harness.open();
@@ -179,7 +251,7 @@ export function readingContract(name: string, makeHarness: MakeHarness): void {
           () => 'ended',
         ),
       );
-      await until('the group is joined', async () => (await log.state()).logId !== '');
+      await until('the group is joined', async () => (await log.state()).partitions.get(people) !== undefined);
       stop.abort();
       expect(await Promise.all(ended)).toEqual(['ended', 'ended', 'ended']);
     });

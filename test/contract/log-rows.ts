@@ -1,6 +1,6 @@
 /** Rows for the log's tests: what a capture would append, and what of it a reader must see again. */
 import type { TableSchema } from '../../src/core/change.ts';
-import type { Delivery, Log, LogRecord, Offsets, PartitionId } from '../../src/core/ports.ts';
+import type { Delivery, Log, LogRecord, Offsets, PartitionId, ReadPlaces } from '../../src/core/ports.ts';
 import { RecordBatchBuilder } from '../../src/core/record-batch.ts';
 import { EncodedHeaders } from '../../src/core/record-headers.ts';
 import { versionOf, versionPrefix } from '../../src/core/version.ts';
@@ -61,10 +61,10 @@ export class Consumer {
   error: unknown;
 
   /** `progress` plays the target: where each partition goes on; moved with every delivery, also by other consumers. */
-  constructor(log: Log, group: string, progress: Map<PartitionId, number> = new Map()) {
-    const claim = async (partitions: readonly PartitionId[]): Promise<Offsets> => {
+  constructor(log: Log, group: string, progress: Map<PartitionId, number> = new Map(), term = 0) {
+    const claim = async (partitions: readonly PartitionId[]): Promise<ReadPlaces> => {
       this.claims.push([...partitions]);
-      return new Map(partitions.map((partition) => [partition, progress.get(partition) ?? 0]));
+      return new Map(partitions.map((partition) => [partition, { offset: progress.get(partition) ?? 0, term }]));
     };
     this.ended = (async () => {
       for await (const delivery of log.read(group, claim, this.#stop.signal)) {

@@ -1,6 +1,7 @@
 import { openSync, closeSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { embeddedSchema } from '../../connectors/sqlite/config.ts';
 import { openSqliteLog } from '../../connectors/sqlite/log.ts';
 import { Retention } from '../../connectors/sqlite/retention.ts';
 import { ensureStreams, openStore } from '../../connectors/sqlite/store.ts';
@@ -138,7 +139,7 @@ describe('only our own file is opened', () => {
   test('two processes that make the log at the same time make one log', async () => {
     const harness = harnessOf();
     const logs = await Promise.all(range(0, 5).map(() => harness.open()));
-    const ids = await Promise.all(logs.map(async (log) => (await log.state()).logId));
+    const ids = await Promise.all(logs.map(async (log) => (await log.state()).partitions.get(people)?.logId));
     expect(new Set(ids).size).toBe(1);
   });
 });
@@ -219,7 +220,8 @@ describe('retention', () => {
     await written(harness);
     const slow = await harness.open();
     const stop = new AbortController();
-    for await (const _ of slow.read('slow', async (ids) => new Map(ids.map((id) => [id, 10])), stop.signal)) stop.abort();
+    for await (const _ of slow.read('slow', async (ids) => new Map(ids.map((id) => [id, { offset: 10, term: 0 }])), stop.signal))
+      stop.abort();
     const log = await harness.openWith({ groups: [{ name: 'later', topics: ['shop.people'] }] }, { age: -1, size: 1e12 });
     const writer = await log.lead(never);
     await writer.complete({ position: 'thirty', throughUs: 31, writtenAtMs: 31 });
@@ -230,6 +232,16 @@ describe('retention', () => {
     await (await next.lead(never)).complete({ position: 'thirty', throughUs: 32, writtenAtMs: 32 });
     expect(await startOf(harness)).toBe(10);
   });
+});
+
+test('G1: what is acknowledged is synced to disk, unless a person says otherwise', async () => {
+  const harness = harnessOf();
+  const synchronous = async (settings: { readonly synchronous: 'full' | 'normal' }) => {
+    using store = await openStore({ path: harness.path, ...settings, busyMs: 2000 }, 'shop');
+    return store.db.prepare('PRAGMA synchronous').get()?.['synchronous'];
+  };
+  expect(await synchronous({ synchronous: embeddedSchema.parse({}).synchronous })).toBe(2);
+  expect(await synchronous({ synchronous: 'normal' })).toBe(1);
 });
 
 test('G13: no error of the log carries a value of a row', async () => {

@@ -71,7 +71,8 @@ export class History {
     });
     this.#offset += changes.length;
     const version = versionOf(prefix, Math.max(changes.length - 1, 0), 2);
-    const progress: Progress = { logId: this.#logId, nextOffset: this.#offset, version, transactionId, committedAtUs, mappingHash: 'hash' };
+    const place = { logId: this.#logId, nextOffset: this.#offset, lastOffset: this.#offset - 1, term: 7, version };
+    const progress: Progress = { ...place, transactionId, committedAtUs, mappingHash: 'hash' };
     return { partition: this.partition, entries, progress, open };
   }
 }

@@ -130,7 +130,10 @@ export function sessionTests(fixture: SourceFixture): void {
     await fixture.harness.purge();
     const error = await failureOf(readBatches(source, start, () => false));
     expect(error).toMatchObject({ code: 'SOURCE_POSITION_PURGED', fault: 'fatal' });
+    // A check that is told where the log stands says the same, and nothing where all is well.
+    expect(await source.check(start)).toContainEqual(expect.objectContaining({ level: 'error', code: 'SOURCE_POSITION_PURGED' }));
     const end = await source.end();
+    expect((await source.check(end)).filter((finding) => finding.level === 'error')).toEqual([]);
     await fixture.harness.execute([insert('people', 2)]);
     expect(changesOf(await readBatches(source, end, untilChanges(1)))).toMatchObject([{ key: { id: 2 } }]);
   });
@@ -142,6 +145,7 @@ export function sessionTests(fixture: SourceFixture): void {
     await fixture.harness.execute([insert('people', 2)]);
     const end = await source.end();
     await fixture.harness.loseLast?.();
+    expect(await source.check(end)).toContainEqual(expect.objectContaining({ level: 'error', code: 'SOURCE_HISTORY_DIVERGED' }));
     expect(await failureOf(readBatches(source, end, () => false))).toMatchObject({ code: 'SOURCE_HISTORY_DIVERGED', fault: 'fatal' });
     // The same number of transactions, but the last is another one: only its fingerprint tells.
     await fixture.harness.execute([insert('people', 3)]);
@@ -153,6 +157,7 @@ export function sessionTests(fixture: SourceFixture): void {
     for (const text of ['', '{}', 'binlog.000001:4', '[1]', 'null']) {
       const error = await failureOf(readBatches(source, text, () => false));
       expect(error).toMatchObject({ code: 'SOURCE_POSITION_INVALID', fault: 'fatal' });
+      expect(await source.check(text)).toContainEqual(expect.objectContaining({ level: 'error', code: 'SOURCE_POSITION_INVALID' }));
     }
   });
 

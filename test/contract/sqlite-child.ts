@@ -4,7 +4,7 @@ import { writeSync } from 'node:fs';
 import { openSqliteLog } from '../../connectors/sqlite/log.ts';
 import { codec } from '../../src/codec.ts';
 import { asCrossfadeError } from '../../src/core/errors.ts';
-import type { Log } from '../../src/core/ports.ts';
+import type { Log, ReadPlace, StreamSpec } from '../../src/core/ports.ts';
 import { parseVersion } from '../../src/core/version.ts';
 import { rows } from './log-rows.ts';
 import { quiet, testTiming } from './sqlite-harness.ts';
@@ -13,6 +13,8 @@ export interface ChildOrder {
   readonly path: string;
   readonly work: 'append' | 'lead' | 'read';
   readonly memberExpiry?: number;
+  /** The people's, if none is named. */
+  readonly stream?: StreamSpec;
   /** Kills itself at the n-th passing of this fault point. */
   readonly dieAt?: { readonly point: string; readonly passing: number };
 }
@@ -27,7 +29,7 @@ async function open(): Promise<Log> {
     { path: order.path, synchronous: 'full', retention: { age: 168, size: 1e12 } },
     {
       pipeline: 'shop',
-      streams: [{ topic: 'shop.people', partitions: 1 }],
+      streams: [order.stream ?? { topic: 'shop.people', partitions: 1 }],
       codec,
       logger: quiet,
       timing: { ...testTiming, ...(order.memberExpiry && { memberExpiry: order.memberExpiry }) },
@@ -61,9 +63,9 @@ async function lead(): Promise<void> {
   }
 }
 
-async function claim(partitions: readonly string[]): Promise<Map<string, number>> {
+async function claim(partitions: readonly string[]): Promise<Map<string, ReadPlace>> {
   say(`claims ${partitions.length}`);
-  return new Map(partitions.map((id) => [id, 0]));
+  return new Map(partitions.map((id) => [id, { offset: 0, term: 0 }]));
 }
 
 async function read(): Promise<void> {

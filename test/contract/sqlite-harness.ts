@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { openSqliteLog } from '../../connectors/sqlite/log.ts';
 import type { SqliteLogOptions } from '../../connectors/sqlite/settings.ts';
 import { codec } from '../../src/codec.ts';
+import { numberOf, topicOf } from '../../src/core/partition.ts';
 import type { Log, Logger, PartitionId, StreamSpec } from '../../src/core/ports.ts';
 import type { RecordBatchBuilder } from '../../src/core/record-batch.ts';
 import type { LogHarness, OpenOptions } from './log-harness.ts';
@@ -55,8 +56,9 @@ export class SqliteHarness implements LogHarness {
 
   async plant(partition: PartitionId, batch: RecordBatchBuilder): Promise<void> {
     this.sql('', (db) => {
-      const [topic, number] = partition.split('#') as [string, string];
-      const row = db.prepare('SELECT id, end_offset FROM partitions WHERE topic = ? AND number = ?').get(topic, Number(number));
+      const row = db
+        .prepare('SELECT id, end_offset FROM partitions WHERE topic = ? AND number = ?')
+        .get(topicOf(partition), numberOf(partition));
       const [id, base] = [Number(row?.['id']), Number(row?.['end_offset'])];
       db.prepare(
         `INSERT INTO batches (partition, base_offset, next_offset, raw_bytes, term, first_version, last_version, last_transaction,
@@ -68,8 +70,9 @@ export class SqliteHarness implements LogHarness {
 
   async truncateBelow(partition: PartitionId, offset: number): Promise<void> {
     this.sql('', (db) => {
-      const [topic, number] = partition.split('#') as [string, string];
-      const id = Number(db.prepare('SELECT id FROM partitions WHERE topic = ? AND number = ?').get(topic, Number(number))?.['id']);
+      const id = Number(
+        db.prepare('SELECT id FROM partitions WHERE topic = ? AND number = ?').get(topicOf(partition), numberOf(partition))?.['id'],
+      );
       db.prepare('DELETE FROM batches WHERE partition = ? AND next_offset <= ?').run(id, offset);
       db.prepare(
         'UPDATE partitions SET start_offset = coalesce((SELECT min(base_offset) FROM batches WHERE partition = ?1), end_offset) WHERE id = ?1',

@@ -1,5 +1,5 @@
 /** What a person sees when something is wrong: a clear message, a remedy, the right exit code. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -36,6 +36,11 @@ function configure({ source = `mysql://root@${server}`, target = postgres.url, m
   const text = `pipeline: ${name}\nsource: { mysql: "${source}" }\nservices: { orders: { postgres: "${target}", tables: { ${mysql.name}.orders: } } }\n${more}`;
   writeFileSync(join(folder, `${name}.yaml`), text);
   return ['--config', `${name}.yaml`];
+}
+/** The same pipeline with another target. */
+function retarget([, file = '']: readonly string[], target: string): void {
+  const path = join(folder, file);
+  writeFileSync(path, readFileSync(path, 'utf8').replace(postgres.url, target));
 }
 const cli = (...args: string[]) => runCli(args, { cwd: folder });
 
@@ -86,7 +91,13 @@ test('a wrong password stops run with 4, and is a finding of check', async () =>
 });
 
 test('G10: an unreachable target is a finding of check, and run waits for it until stopped', async () => {
-  const config = configure({ target: 'postgres://nobody@127.0.0.1:1/none' });
+  const config = configure();
+  // The first start asks the target whether its rows are of an older log, and waits for the answer; later ones do not.
+  const first = startCli(['run', 'capture', ...config], { cwd: folder });
+  await eventually('the log begins', () => captures(first));
+  first.child.kill('SIGTERM');
+  await first.finished;
+  retarget(config, 'postgres://nobody@127.0.0.1:1/none');
   const checked = await cli('check', ...config);
   expect(checked.code).toBe(1);
   expect(checked.stdout).toContain('TARGET_UNREACHABLE');
@@ -98,14 +109,114 @@ test('G10: an unreachable target is a finding of check, and run waits for it unt
 });
 
 test('a table that vanishes from the target stops everything with 4 and says what to do', async () => {
-  await postgres.client.query('DROP TABLE orders');
   const config = configure();
   const running = startCli(['run', ...config], { cwd: folder });
   await eventually('capture streams', () => captures(running));
+  await eventually('the service has claimed', () => (running.text().includes('"partitions claimed"') ? true : undefined));
+  await postgres.client.query('DROP TABLE orders');
   await mysql.connection.query("INSERT INTO orders VALUES (1, 'x')");
   const { code, stderr } = await running.finished;
   expect(code).toBe(4);
   expect(stderr).toContain('TARGET_TABLE_MISSING');
+});
+
+describe('run does not start with what check refuses', () => {
+  test('a source table that is not there would pass unseen: run and run capture end with 4 and say it', async () => {
+    const config = configure();
+    const path = join(folder, config[1] ?? '');
+    writeFileSync(path, readFileSync(path, 'utf8').replace(`${mysql.name}.orders:`, `${mysql.name}.ordres:`));
+    for (const role of [['run'], ['run', 'capture']]) {
+      const { code, stdout, stderr } = await cli(...role, ...config);
+      expect(code).toBe(4);
+      expect(stderr).toContain(`error source: ${mysql.name}.ordres`);
+      expect(stderr).toContain('SOURCE_TABLE_MISSING, see docs/runbook.md#source_table_missing');
+      expect(stdout).toContain('"code":"SOURCE_TABLE_MISSING"');
+      expect(stdout).not.toContain('capture leads');
+    }
+    expect(existsSync(join(folder, `${(config[1] ?? '').replace('.yaml', '')}.crossfade.db`))).toBe(false);
+  });
+
+  test('a target that lacks a table and one that lacks a column are both said, with their statements', async () => {
+    await postgres.client.query('DROP TABLE orders');
+    const missing = await cli('run', 'apply', '--service', 'orders', ...configure());
+    expect(missing.code).toBe(4);
+    expect(missing.stderr).toContain('CREATE TABLE "public"."orders"');
+    await postgres.client.query('CREATE TABLE orders (id INT)');
+    const narrow = await cli('run', ...configure());
+    await postgres.client.query('DROP TABLE orders');
+    expect(narrow.code).toBe(4);
+    expect(narrow.stderr).toContain('TARGET_COLUMN_MISSING');
+    expect(narrow.stderr).toContain('TARGET_KEY_MISSING');
+    expect(narrow.stderr).toContain('not started: 2 errors');
+  });
+
+  test('run capture does not ask for the tables of a target', async () => {
+    await postgres.client.query('DROP TABLE orders');
+    const running = startCli(['run', 'capture', ...configure()], { cwd: folder });
+    await eventually('capture streams', () => captures(running));
+    running.child.kill('SIGTERM');
+    expect(await running.finished).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  test('G10: a source that is away does not keep a service from starting', async () => {
+    const running = startCli(['run', 'apply', '--service', 'orders', ...configure({ source: 'mysql://root@127.0.0.1:1' })], {
+      cwd: folder,
+    });
+    await eventually('the service has claimed', () => (running.text().includes('"partitions claimed"') ? true : undefined));
+    running.child.kill('SIGTERM');
+    expect(await running.finished).toMatchObject({ code: 0, stderr: '' });
+    expect(running.text()).toContain('started with parts unchecked (SOURCE_UNREACHABLE)');
+  });
+});
+
+describe('check --statements', () => {
+  test('into a pipe goes what one server understands', async () => {
+    await mysql.connection.query('CREATE TABLE keyless (a INT)');
+    await postgres.client.query('DROP TABLE orders');
+    const user = freshName();
+    await mysql.connection.query('CREATE USER ?@?', [user, '%']);
+    await mysql.connection.query('GRANT SELECT ON *.* TO ?@?', [user, '%']);
+    const config = configure({ source: `mysql://${user}@${server}` });
+    const path = join(folder, config[1] ?? '');
+    writeFileSync(path, readFileSync(path, 'utf8').replace(`${mysql.name}.orders:`, `${mysql.name}.orders: , ${mysql.name}.keyless:`));
+    const mixed = await cli('check', '--statements', ...config);
+    expect(mixed).toMatchObject({ code: 2, stdout: '' });
+    expect(mixed.stderr).toContain('for 2 servers (source, orders): name one with --only source');
+    const target = await cli('check', '--statements', '--only', 'orders', ...config);
+    expect(target.stdout).toMatch(/^-- run on: service orders\n/);
+    expect(target.stdout).toContain('CREATE TABLE "public"."orders"');
+    // What cannot come is not made, and its absence is no readiness.
+    expect(target.stdout).not.toContain('keyless');
+    expect((await cli('check', '--only', 'orders', ...config)).stdout).toContain('SOURCE_TABLE_KEYLESS');
+    const source = await cli('check', '--statements', '--only', 'source', ...config);
+    expect(source.stdout).toMatch(/^-- run on: source\n/);
+    expect(source.stdout).toContain('GRANT REPLICATION SLAVE');
+    await mysql.connection.query('DROP USER ?@?', [user, '%']);
+  });
+});
+
+describe('init', () => {
+  const init = (...urls: string[]) => cli('init', ...urls, '--output', `${freshName()}.yaml`);
+
+  test('what cannot be reached or refuses the password gets a remedy for the one who typed the URL, and no file', async () => {
+    const refused = await init(`mysql://nobody:wr0ng-secret@${server}/x`);
+    expect(refused.code).toBe(4);
+    expect(refused.stderr).toContain('Correct user, password and database in the MySQL URL, then run init again');
+    const away = await init('mysql://root@127.0.0.1:1/x');
+    expect(away.stderr).toContain('Look at host and port in the MySQL URL');
+    expect(away.stderr).not.toContain('by itself');
+    const target = new URL(postgres.url);
+    target.pathname = '/nosuch';
+    const nosuch = await cli('init', `mysql://root@${server}/${mysql.name}`, target.href, '--output', 'nosuch.yaml');
+    expect(nosuch.code).toBe(4);
+    expect(nosuch.stderr).toContain('in the postgres URL');
+    expect(existsSync(join(folder, 'nosuch.yaml'))).toBe(false);
+  });
+
+  test('a URL that is none is said before a file that is there', async () => {
+    writeFileSync(join(folder, 'there.yaml'), '');
+    expect((await cli('init', 'foo', '--output', 'there.yaml')).stderr).toContain('the URL is not of the form mysql://');
+  });
 });
 
 test('a second signal ends at once with 130, and nothing is lost', async () => {

@@ -105,7 +105,7 @@ test('run carries changes, status tells, SIGTERM drains with 0, and rebuild repl
       const told = JSON.parse(stdout);
       return told.services[0].lagChanges === 0 && told.services[0].applied > 0 ? told : undefined;
     });
-    expect(status.log.leader).toContain(`pid ${running.child.pid}`);
+    expect(status.log.leader.who).toContain(`pid ${running.child.pid}`);
     expect(status.services[0].partitions.map(({ tables }: { tables: string[] }) => tables[0])).toEqual([
       `${mysql.name}.orders`,
       `${mysql.name}.stock`,

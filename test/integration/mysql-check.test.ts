@@ -2,6 +2,7 @@ import type { Connection } from 'mysql2/promise';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { listTables } from '../../connectors/mysql/connect.ts';
+import { statementsText } from '../../src/commands/check-text.ts';
 import type { Stack } from '../../stack/stack.ts';
 import { privateStack } from '../support/servers.ts';
 import { mysqlSettings, mysqlSource, readChanges, readFailure } from '../support/mysql-server.ts';
@@ -40,6 +41,9 @@ test('every table problem comes at once, each with its remedy', async () => {
     'SOURCE_TABLE_MISSING there is no table shop.nowhere, or it is a view, or we may not see it',
   ]);
   expect(findings.every(({ fix, level }) => fix !== undefined && level === 'error')).toBe(true);
+  // What is no statement goes as a comment to whoever pipes it into the server.
+  const printed = statementsText(findings).split('\n');
+  expect(printed.filter((line) => line !== '' && !line.startsWith('-- '))).toEqual([]);
 });
 
 test('every setting that is wrong comes with the statement that mends it', async () => {
@@ -60,6 +64,30 @@ test('rows written without FULL metadata stop and name the setting', async () =>
   const error = await readFailure(source, start);
   expect(error).toMatchObject({ code: 'SOURCE_SETTING', fault: 'fatal' });
   expect(error.remedy).toContain('SET PERSIST binlog_row_metadata = FULL;');
+});
+
+// On a server of its own: a compressed transaction stops every reader, whosever it is.
+test('a compressed transaction stops and names the setting; a start behind it in the same file passes over it', async () => {
+  const source = mysqlSource(mysqlSettings(stack.urls.mysql), [table('t')]);
+  const start = await source.start();
+  await sql.query(
+    "SET SESSION binlog_transaction_compression = ON; INSERT INTO t VALUES (41, 'a'); SET SESSION binlog_transaction_compression = OFF",
+  );
+  const error = await readFailure(source, start);
+  expect(error).toMatchObject({ code: 'SOURCE_EVENT_UNSUPPORTED', fault: 'fatal' });
+  expect(error.remedy).toContain('binlog_transaction_compression = OFF');
+  await sql.query("SET SESSION binlog_format = STATEMENT; INSERT INTO t VALUES (42, 'a'); SET SESSION binlog_format = ROW");
+  await sql.query(
+    "XA START 'p'; INSERT INTO t VALUES (43, 'a'); XA END 'p'; XA PREPARE 'p'; XA COMMIT 'p'; ALTER TABLE t MODIFY name VARCHAR(41)",
+  );
+  const { file, pos } = JSON.parse(await source.end()) as { file: string; pos: number };
+  const behind = mysqlSource(mysqlSettings(stack.urls.mysql, { start: { file, offset: pos } }), [table('t')]);
+  const from = await behind.start();
+  await sql.query("INSERT INTO t VALUES (44, 'a')");
+  const { changes, position } = await readChanges(behind, from, 1);
+  expect(changes.map(({ key }) => key)).toEqual([{ id: 44 }]);
+  const [executed] = (await sql.query('SELECT @@GLOBAL.gtid_executed AS g'))[0] as unknown as { g: string }[];
+  expect((JSON.parse(position) as { gtid: string }).gtid).toBe(executed?.g.replaceAll('\n', ''));
 });
 
 test('rows without checksum are read, and the switch in mid-stream is followed', async () => {

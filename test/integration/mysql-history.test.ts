@@ -143,6 +143,10 @@ describe('with GTIDs', () => {
     await sql.query("INSERT INTO t VALUES (41, 'b')");
     expect(keysOf((await readChanges(open(), position, 1)).changes)).toEqual([41]);
     expect(await readFailure(open(), start)).toMatchObject({ code: 'SOURCE_POSITION_PURGED', fault: 'fatal' });
+    expect(await open().check(start)).toContainEqual(expect.objectContaining({ level: 'error', code: 'SOURCE_POSITION_PURGED' }));
+    const ahead = JSON.stringify({ ...JSON.parse(position), gtid: `${JSON.parse(position).uuid}:1-999999` });
+    expect(await open().check(ahead)).toContainEqual(expect.objectContaining({ level: 'error', code: 'SOURCE_HISTORY_DIVERGED' }));
+    expect((await open().check(position)).filter(({ level }) => level === 'error')).toEqual([]);
   });
 
   test('a GTID that was used again with another content stops; the same content at another place is the next epoch', async () => {

@@ -107,6 +107,70 @@ describe('unique values and foreign keys inside a batch', () => {
     expect(await fixture.rows('SELECT id FROM parents')).toEqual([]);
   });
 
+  describe('a parent whose key changes together with its children (ON UPDATE CASCADE in the source)', () => {
+    const firms = tableOf('firms', ['id'], [column('id', { nullable: false })]);
+    const staff = tableOf('staff', ['id'], [column('id', { nullable: false }), column('firm')]);
+    const worker = (firm: number): Row => ({ id: 10, firm });
+    const plain = 'ALTER TABLE staff DROP CONSTRAINT staff_firm_fkey; ALTER TABLE staff ADD FOREIGN KEY (firm) REFERENCES firms';
+    beforeAll(() =>
+      fixture.execute('CREATE TABLE firms (id int PRIMARY KEY); CREATE TABLE staff (id int PRIMARY KEY, firm int REFERENCES firms)'),
+    );
+
+    async function prepared(name: string, isDeferrable: boolean) {
+      await fixture.execute(`TRUNCATE firms, staff; ${plain}${isDeferrable ? ' DEFERRABLE INITIALLY IMMEDIATE' : ''}`);
+      const sink = await fixture.open([mappingTo(firms), mappingTo(staff)]);
+      const batches = new Batches(`${name}#0`);
+      await sink.claim([batches.partition]);
+      await sink.write(batches.of([put(0, firms, { id: 1 }), put(1, staff, worker(1))]));
+      return { sink, batches };
+    }
+    const stored = () => fixture.rows('SELECT f.id, s.firm FROM firms f FULL JOIN staff s ON s.firm = f.id');
+    // As the log has it: a change of the key is a delete and an insert.
+    const moved = [drop(0, firms, { id: 1 }), put(0, firms, { id: 2 })];
+    const followed = change(1, staff, worker(1), worker(2));
+
+    test('passes in one batch', async () => {
+      const { sink, batches } = await prepared('cascade', true);
+      expect(await sink.write(batches.of([...moved, followed]))).toBe('committed');
+      expect(await stored()).toEqual([['2', '2']]);
+    });
+
+    test.each([1, 2])('passes in a transaction that comes in parts, of which the first has %i changes', async (first) => {
+      const { sink, batches } = await prepared(`cascade-parts-${first}`, true);
+      expect(await sink.write(batches.of(moved.slice(0, first), true))).toBe('open');
+      expect(await sink.write(batches.of([...moved.slice(first), followed]))).toBe('committed');
+      expect(await stored()).toEqual([['2', '2']]);
+    });
+
+    test('stops where the children do not follow', async () => {
+      const { sink, batches } = await prepared('cascade-lost', true);
+      await expect(sink.write(batches.of(moved))).rejects.toMatchObject({ code: 'TARGET_CONSTRAINT', fault: 'fatal' });
+      expect(await stored()).toEqual([['1', '1']]);
+    });
+
+    test('stops at a foreign key that cannot be deferred; check says so before, and its statement mends it', async () => {
+      const { sink, batches } = await prepared('cascade-plain', false);
+      await expect(sink.write(batches.of([...moved, followed]))).rejects.toMatchObject({ code: 'TARGET_CONSTRAINT' });
+      const findings = await sink.check([firms, staff]);
+      expect(findings).toEqual([
+        {
+          level: 'warning',
+          code: 'TARGET_CONSTRAINT',
+          where: 'service orders: shop.firms',
+          message: expect.stringContaining('foreign key "staff_firm_fkey" of public.staff cannot wait') as string,
+          fix: 'ALTER TABLE "public"."staff" ALTER CONSTRAINT "staff_firm_fkey" DEFERRABLE INITIALLY IMMEDIATE;',
+        },
+      ]);
+      await fixture.execute(findings[0]?.fix ?? '');
+      expect(await sink.check([firms, staff])).toEqual([]);
+      await sink.claim([batches.partition]);
+      const again = new Batches(batches.partition);
+      again.of([put(0, firms, { id: 1 }), put(1, staff, worker(1))]);
+      await sink.write(again.of([...moved, followed]));
+      expect(await stored()).toEqual([['2', '2']]);
+    });
+  });
+
   test('G13: a violation that no order can avoid stops, names constraint, table, partition and offsets, and no value', async () => {
     await fixture.execute(`TRUNCATE seats; INSERT INTO seats VALUES (77, 'secret-guest')`);
     const sink = await fixture.open([mappingTo(seats)]);

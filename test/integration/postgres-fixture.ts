@@ -77,7 +77,15 @@ export class Batches {
       return { mapping, event };
     });
     this.#offset += Math.max(changes.length, 1);
-    const progress = { logId: 'log-1', nextOffset: this.#offset, version: versionOf(prefix, 0, 2), mappingHash: 'hash', ...common };
+    const progress = {
+      logId: 'log-1',
+      nextOffset: this.#offset,
+      lastOffset: this.#offset - 1,
+      term: 1,
+      version: versionOf(prefix, 0, 2),
+      mappingHash: 'hash',
+      ...common,
+    };
     return { partition: this.partition, entries, progress, open };
   }
 }

@@ -97,6 +97,29 @@ describe('who may write', () => {
     expect((await fixture.rows('SELECT id FROM items WHERE id = 60')).length).toBe(applied);
   });
 
+  test.each([
+    ['off', 'on'],
+    ['remote_apply', 'remote_apply'],
+  ])('G1: where the database has synchronous_commit = %s, our rows are committed with %s', async (database, session) => {
+    const { name } = fixture.database;
+    await fixture.execute(`
+      CREATE TABLE IF NOT EXISTS noted (id int PRIMARY KEY, setting text);
+      CREATE OR REPLACE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN NEW.setting := current_setting(''synchronous_commit''); RETURN NEW; END';
+      CREATE OR REPLACE TRIGGER note BEFORE INSERT ON noted FOR EACH ROW EXECUTE FUNCTION note();
+      TRUNCATE noted; ALTER DATABASE ${name} SET synchronous_commit = ${database}`);
+    const noted = tableOf('noted', ['id'], [column('id', { nullable: false })]);
+    try {
+      const sink = await fixture.open([mappingTo(noted)]);
+      const batches = new Batches(`noted-${database}#0`);
+      await sink.claim([batches.partition]);
+      await sink.write(batches.of([[0, noted, { op: 'insert' as const, after: { id: 1 } }]]));
+      expect(await fixture.rows('SELECT setting FROM noted')).toEqual([[session]]);
+    } finally {
+      await fixture.execute(`ALTER DATABASE ${name} RESET synchronous_commit`);
+    }
+  });
+
   test('the commit time is kept to the microsecond', async () => {
     const sink = await fixture.open([mappingTo(items)]);
     const batches = new Batches('clock#0');
@@ -109,10 +132,10 @@ describe('who may write', () => {
   });
 
   test('a wrong password, a missing database and a closed port: the right code each', async () => {
-    await expect(attempt({ database: 'nosuchdatabase' })).rejects.toMatchObject({ code: 'TARGET_AUTH', fault: 'fatal' });
+    await expect(attempt({ database: 'nosuchdatabase' })).rejects.toMatchObject({ code: 'TARGET_SETTING', fault: 'fatal' });
     await expect(attempt({ user: 'nosuchuser' })).rejects.toMatchObject({ code: 'TARGET_AUTH', fault: 'fatal' });
     await expect(attempt({ port: 1 })).rejects.toMatchObject({ code: 'TARGET_UNREACHABLE', fault: 'retry' });
     await expect(attempt({ host: 'no.such.host.invalid' })).rejects.toMatchObject({ code: 'TARGET_UNREACHABLE', fault: 'retry' });
-    await expect(attempt({ tls: 'verify-full' })).rejects.toMatchObject({ code: 'TARGET_AUTH', fault: 'fatal' });
+    await expect(attempt({ tls: true })).rejects.toMatchObject({ code: 'TARGET_AUTH', fault: 'fatal' });
   });
 });

@@ -170,4 +170,40 @@ describe('G6: what is written is what is read back', () => {
     await sink.write(batches.of(put(4)));
     expect(await fixture.rows('SELECT count(*), min(n), max(n) FROM named')).toEqual([[String(names.length), '4', '4']]);
   });
+
+  test('a value that cannot be stored names its place; with a policy it is stored, but never in a key', async () => {
+    const notes = tableOf(
+      'notes',
+      ['id'],
+      [
+        column('id', { kind: 'string', type: 'varchar(9)', nullable: false }),
+        column('note', { kind: 'string', type: 'text' }),
+        column('day', { kind: 'date' }),
+      ],
+    );
+    await fixture.execute(createTableStatement('notes', notes));
+    const insert = (id: string, note: string, day: string) => [0, notes, { op: 'insert', after: { id, note, day } }] as const;
+    const rows = [insert('a', 'fine', '2026-11-21'), insert('b', 'x\0y', '0000-00-00')];
+    const strict = await fixture.open([mappingTo(notes)]);
+    const batches = new Batches('notes#0');
+    await strict.claim([batches.partition]);
+    await expect(strict.write(batches.of(rows))).rejects.toMatchObject({
+      code: 'TARGET_VALUE_REFUSED',
+      fault: 'poison',
+      message: expect.stringMatching(
+        /shop\.notes → public\.notes: column "note" .*U\+0000.*\(partition notes#0, offsets 0 to 1, in transaction uuid:0\)/,
+      ) as string,
+      remedy: expect.stringContaining('values: { nul: strip }') as string,
+    });
+    const lenient = await fixture.open([{ ...mappingTo(notes), options: { values: { nul: 'escape', zeroDate: 'null' } } }]);
+    const again = new Batches('notes#0');
+    await lenient.claim([again.partition]);
+    expect(await lenient.write(again.of(rows))).toBe('committed');
+    expect(await fixture.rows('SELECT id, note, day FROM notes ORDER BY id')).toEqual([
+      ['a', 'fine', '2026-11-21'],
+      ['b', 'x\\u0000y', null],
+    ]);
+    expect(fixture.logged).toContain('values that the target cannot hold were altered as the configuration says');
+    await expect(lenient.write(again.of([insert('c\0', 'x', '2026-11-21')]))).rejects.toMatchObject({ code: 'TARGET_VALUE_REFUSED' });
+  });
 });

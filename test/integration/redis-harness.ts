@@ -29,6 +29,8 @@ const entryAt = (schema: TableSchema, at: number, change: Change): Entry => ({
 export const progressAt = (nextOffset: number, at = nextOffset): Progress => ({
   logId: 'log-1',
   nextOffset,
+  lastOffset: nextOffset - 1,
+  term: 1,
   version: versionAt(at),
   transactionId: `uuid:${at}`,
   committedAtUs: at,

@@ -4,6 +4,7 @@ import { ownKeys } from '../../connectors/redis/progress.ts';
 import { Sweeper } from '../../connectors/redis/sweep.ts';
 import type { Change, Row } from '../../src/core/change.ts';
 import type { Sink } from '../../src/core/ports.ts';
+import { versionOf, versionPrefix } from '../../src/core/version.ts';
 import { freshRedisPrefix, type RedisPrefix } from '../support/servers.ts';
 import { batchOf, fieldsOf, hashes, openSink, progressAt, quiet, removeOwnKeys, tableOf, versionAt } from './redis-harness.ts';
 
@@ -52,6 +53,23 @@ describe('the fence', () => {
       [`${prefix}1`]: { id: '1', sku: 'new' },
       [`${prefix}2`]: { id: '2', sku: 'other' },
     });
+  });
+
+  test('G4: a write after a binlog rotation or in a new epoch, at a smaller offset, is newer', async () => {
+    const places = ['1 1 900000', '1 2 4', '1 2 4294967296', '2 1 3'].map((place) => place.split(' ').map(Number));
+    const at = (index: number, change: Change) => {
+      const batch = batchOf(p, stock, index, [change]);
+      const [epoch = 0, file = 0, offset = 0] = places[index % 4] ?? [];
+      const version = versionOf(versionPrefix({ epoch, file, offset }), 0, 2);
+      return { ...batch, entries: batch.entries.map(({ event }) => ({ mapping: 0, event: { ...event, version } })) };
+    };
+    for (const index of places.keys()) {
+      await sink.write(at(index, insert(row(1, `${index}`))));
+      expect(await redis.client.hget(`${prefix}1`, 'sku')).toBe(`${index}`);
+    }
+    // Round again: each of the older ones, at its larger offset, is late.
+    for (const index of [4, 5, 6]) await sink.write(at(index, insert(row(1, 'late'))));
+    expect(await redis.client.hget(`${prefix}1`, 'sku')).toBe('3');
   });
 
   test('G4: a late older write cannot resurrect what was deleted, a newer one may', async () => {
@@ -217,6 +235,13 @@ describe('rows', () => {
     await redis.client.del(`${prefix}7`);
     await sink.write(batchOf(p, stock, 0, rows.map(insert)));
     expect(Object.keys(await hashes(redis.client, prefix)).length).toBe(2000);
+  });
+
+  test.each([200, 300, 500])('G4: nor does one of so few parts that all are under way at once (%i rows)', async (length) => {
+    await redis.client.set(`${prefix}0`, 'mine');
+    const rows = Array.from({ length }, (_, id) => row(id, 'x'));
+    await expect(sink.write(batchOf(p, stock, 0, rows.map(insert)))).rejects.toMatchObject({ code: 'TARGET_FAILED' });
+    expect((await sink.progress()).size).toBe(0);
   });
 
   test('after a reset the replay writes each row as the mapping now wants it, though its version is the same', async () => {

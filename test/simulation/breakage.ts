@@ -3,7 +3,7 @@
  * plausible mistake would do; mutations.test.ts shows that the simulation finds every one.
  */
 import { MemoryStore } from '../../connectors/memory/sink.ts';
-import type { Append, Delivery, Log, PartitionId, PartitionTail, Sink, Source, Tail, Writer } from '../../src/core/ports.ts';
+import type { Append, Delivery, Log, PartitionId, PartitionState, Sink, Source, Tail, Writer } from '../../src/core/ports.ts';
 import { RecordBatchBuilder } from '../../src/core/record-batch.ts';
 import type { SimulatedProcess } from '../support/faults.ts';
 import { folding, withMethods } from './sinks.ts';
@@ -79,7 +79,12 @@ const forgetsTheTail: Breakage = {
     withMethods(raw, {
       tail: async () => {
         const tail = await raw.tail();
-        return { ...tail, partitions: new Map([...tail.partitions].map(([id, { endOffset }]) => [id, { endOffset }])) };
+        return {
+          ...tail,
+          partitions: new Map(
+            [...tail.partitions].map(([id, { logId, startOffset, endOffset }]) => [id, { logId, startOffset, endOffset }]),
+          ),
+        };
       },
     }),
 };
@@ -101,8 +106,8 @@ const readsTheTailBeforeTheFence: Breakage = {
 };
 
 function tailNow({ cluster }: World): Tail {
-  const partitions = new Map<PartitionId, PartitionTail>();
-  for (const [id, { endOffset, last }] of cluster.partitions) partitions.set(id, last ? { endOffset, last } : { endOffset });
+  const partitions = new Map<PartitionId, PartitionState>();
+  for (const [id, stored] of cluster.partitions) partitions.set(id, cluster.state(stored));
   const complete = cluster.complete();
   return { partitions, ...(cluster.startRecord && { start: cluster.startRecord }), ...(complete && { complete }) };
 }
@@ -151,7 +156,7 @@ const readsOnAfterAClaim: Breakage = {
         const claimAndKeep = async (partitions: readonly PartitionId[]) => {
           const from = await claim(partitions);
           for (const partition of reached.keys()) if (!partitions.includes(partition)) reached.delete(partition);
-          return new Map([...from].map(([partition, offset]) => [partition, reached.get(partition) ?? offset]));
+          return new Map([...from].map(([partition, { offset, term }]) => [partition, { offset: reached.get(partition) ?? offset, term }]));
         };
         return remembering(raw.read(group, claimAndKeep, signal), reached);
       },

@@ -6,8 +6,8 @@ import type { MemoryServer, StoredRow } from '../../connectors/memory/server.ts'
 import { keyText } from '../../src/core/canonical.ts';
 import type { Row } from '../../src/core/change.ts';
 import { tableName } from '../../src/core/change.ts';
-import { partitionOf } from '../../src/core/partition.ts';
-import { partitionId, type PartitionId } from '../../src/core/ports.ts';
+import { partitionId, partitionOf } from '../../src/core/partition.ts';
+import type { PartitionId } from '../../src/core/ports.ts';
 import { rowJson } from '../../src/core/row-json.ts';
 import { type Half, versionOf, versionPrefix } from '../../src/core/version.ts';
 import type { Plan } from '../support/histories.ts';

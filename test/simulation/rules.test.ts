@@ -205,6 +205,22 @@ describe('rules of section 9', () => {
     expect(apply.failure).toMatchObject({ code: 'TARGET_PROGRESS_LOST', fault: 'fatal' });
   });
 
+  test('a topic that was made anew stops capture and every service that has applied the old one', async () => {
+    workload(10);
+    await settle();
+    const [apply] = applies as [Slot];
+    const { cluster } = world;
+    for (const slot of [capture, apply]) slot.current.kill();
+    const [service] = world.plan.services;
+    const applied = [...(world.stores.get(service?.name ?? '')?.progress ?? [])].find(([, { progress }]) => progress !== undefined);
+    cluster.recreate(applied?.[0] ?? '');
+    for (const code of ['LOG_LOST_HISTORY', 'TARGET_PROGRESS_FOREIGN']) world.mayFail.add(code);
+    for (const slot of [capture, apply]) slot.replace();
+    await until(() => capture.failure !== undefined && apply.failure !== undefined, 'both to stop');
+    expect(capture.failure).toMatchObject({ code: 'LOG_LOST_HISTORY', fault: 'fatal' });
+    expect(apply.failure).toMatchObject({ code: 'TARGET_PROGRESS_FOREIGN', fault: 'fatal' });
+  });
+
   test('a log that begins behind the progress of a target stops its service', async () => {
     workload(10);
     await settle();

@@ -5,6 +5,7 @@ import { MemoryServer } from '../../connectors/memory/server.ts';
 import { type MemoryStore, openMemorySink } from '../../connectors/memory/sink.ts';
 import { executedOf, openMemorySource } from '../../connectors/memory/source.ts';
 import { codec } from '../../src/codec.ts';
+import { topicOf } from '../../src/core/partition.ts';
 import type { PartitionId, Append, Log, Logger, Sink, Source, Writer } from '../../src/core/ports.ts';
 import { applySession } from '../../src/runtime/apply.ts';
 import { captureSession } from '../../src/runtime/capture.ts';
@@ -39,6 +40,7 @@ export class World {
   /** Service and partition → the sink that claimed it last. */
   readonly #owners = new Map<string, Sink>();
   readonly atEnd: (() => void)[] = [];
+  readonly #markers: Random;
   commits = 0;
 
   constructor(random: Random, breakage: Breakage = noBreakage) {
@@ -48,12 +50,13 @@ export class World {
     this.server = new MemoryServer('aaaaaaaa-0000-0000-0000-000000000001', () => this.clock.now() * 1000);
     for (const { id, columns, key } of [...this.plan.tables, this.plan.unmapped]) this.server.createTable(id, columns, key);
     const latency = random.fork();
+    this.#markers = random.fork();
     const deliveryRecords = random.pick([1, 5, 5000]);
     const commit = () => (latency.chance(0.5) ? Promise.resolve() : this.clock.sleep(latency.between(1, 30)));
-    this.cluster = new MemoryLogCluster({ codec, deliveryRecords, commit });
+    this.cluster = new MemoryLogCluster({ codec, deliveryRecords, commit, batchBytesMax: random.pick([600, 2500, 1_000_000]) });
     this.oracle = new Oracle(this.server, this.plan);
     const partitions = new Map(this.plan.streams.map(({ topic, partitions }) => [topic, partitions]));
-    const single = (partition: PartitionId) => partitions.get(partition.split('#')[0] ?? '') === 1;
+    const single = (partition: PartitionId) => partitions.get(topicOf(partition)) === 1;
     for (const service of this.plan.services) {
       const store = breakage.store();
       this.stores.set(service.name, store);
@@ -148,6 +151,8 @@ export class World {
 
   #writer(process: SimulatedProcess, raw: Writer): Writer {
     this.note(`${process.name} leads with term ${raw.term}`);
+    // What the leader before left open is aborted, and leaves a marker: on Kafka every takeover may.
+    for (const partition of this.cluster.partitions.keys()) if (this.#markers.chance(0.2)) this.cluster.gap(partition);
     const broken = this.breakage.writer(raw, this, process);
     return disturbed('writer', this.#piecemeal(broken, process), process, {
       ordered: ['append', 'complete', 'start', 'define'],
@@ -168,8 +173,8 @@ export class World {
         const member: unknown = Reflect.get(target, property, target);
         if (property !== 'append') return typeof member === 'function' ? (member.bind(target) as unknown) : member;
         return async (appends: readonly Append[]) => {
-          const order = appends.map((append) => ({ append, at: random.next() })).sort((a, b) => a.at - b.at);
-          for (const { append } of order) {
+          const order = [...Map.groupBy(appends, ({ partition }) => partition).values()].map((one) => ({ one, at: random.next() }));
+          for (const append of order.sort((a, b) => a.at - b.at).flatMap(({ one }) => one)) {
             await target.append([append]);
             if (appends.length > 1 && random.chance(process.rates.kill)) process.kill();
             await process.checkpoint();

@@ -75,7 +75,14 @@ describe('section 9: complete records are never guesses', () => {
   it('a stream that begins with an empty batch is not at its end; a source that says so is', async () => {
     const cluster = new MemoryLogCluster({ codec });
     const one = transaction(1);
-    const batch = (changes: RowChange[], caughtUp: boolean): SourceBatch => ({ changes, bytes: 10, open: false, position: 'P0', throughUs: 1, caughtUp });
+    const batch = (changes: RowChange[], caughtUp: boolean): SourceBatch => ({
+      changes,
+      bytes: 10,
+      open: false,
+      position: 'P0',
+      throughUs: 1,
+      caughtUp,
+    });
     // The first life dies between the row and the complete record behind it.
     await expect(session(cluster, [batch([], false), batch(rows(one, 0, 1), false)], 'dies')).rejects.toThrow('killed');
     await session(cluster, [batch([], false), batch(rows(one, 0, 1), true)]);
@@ -85,7 +92,23 @@ describe('section 9: complete records are never guesses', () => {
     await expect(session(cluster, [batch([], true)])).rejects.toMatchObject({ code: 'LOG_TAIL_NOT_MET' });
   });
 
-  async function session(cluster: MemoryLogCluster, batches: readonly SourceBatch[], end: 'stops' | 'dies' = 'stops'): Promise<void> {
+  it('G1: a new log asks before its first record, one that has begun never does', async () => {
+    const cluster = new MemoryLogCluster({ codec });
+    const refuse = () => Promise.reject(new Error('there was a log before'));
+    await expect(session(cluster, [], 'stops', refuse)).rejects.toThrow('there was a log before');
+    await using log = openMemoryLog(cluster, [stream]);
+    expect((await log.state()).start).toBeUndefined();
+    await session(cluster, []);
+    expect((await log.state()).start?.position).toBe('P0');
+    await expect(session(cluster, [], 'stops', refuse)).resolves.toBeUndefined();
+  });
+
+  async function session(
+    cluster: MemoryLogCluster,
+    batches: readonly SourceBatch[],
+    end: 'stops' | 'dies' = 'stops',
+    beforeNewLog = () => Promise.resolve(),
+  ): Promise<void> {
     const stop = new AbortController();
     const none = () => {};
     await captureSession(
@@ -94,11 +117,13 @@ describe('section 9: complete records are never guesses', () => {
         routing: new Map([['shop.orders', stream]]),
         logger: silent,
         meters: { captured: none, appended: none, completed: none },
-        openSource: async () => scripted(batches, () => {
+        openSource: async () =>
+          scripted(batches, () => {
             if (end === 'dies') throw new Error('killed');
             stop.abort();
           }),
         openLog: async () => openMemoryLog(cluster, [stream]),
+        beforeNewLog,
         // Time stands still at first, so that only the stop completes.
         now: () => 5,
       },

@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { CrossfadeError, errorCodes } from '../../src/core/errors.ts';
-import { statementsText } from '../../src/commands/check.ts';
+import { serversOf, statementsText } from '../../src/commands/check-text.ts';
 import { exitCodeOf, failureText, runbookLink } from '../../src/commands/failure.ts';
 import { commandHelp, overview } from '../../src/commands/help.ts';
 import { makeOutput, type Output, table, wrap } from '../../src/commands/output.ts';
 import { secondsText, statusText } from '../../src/commands/run-line.ts';
-import { ratesOf, statusReport } from '../../src/commands/status.ts';
-import type { Sample } from '../../src/commands/status-sample.ts';
+import { statusReport } from '../../src/commands/status-report.ts';
+import { ratesOf } from '../../src/commands/status.ts';
+import { reasonsOf } from '../../src/commands/status-health.ts';
+import type { Sample, ServiceSample } from '../../src/commands/status-sample.ts';
 import { commands, parseCommandLine } from '../../src/commands/table.ts';
 import { makeMeters } from '../../src/runtime/observe.ts';
 
@@ -66,14 +68,14 @@ describe('the command line', () => {
 
 describe('help', () => {
   test.each([40, 60, 80, 200])('fits %i columns, flags and examples aside', (columns) => {
-    const texts = [overview(plain(columns)), ...commands.map((command) => commandHelp(command, plain(columns)))];
+    const texts = [overview(commands, plain(columns)), ...commands.map((command) => commandHelp(command, plain(columns)))];
     const lines = texts.flatMap((text) => text.split('\n'));
     const prose = lines.filter((line) => columns >= 80 || !/^ {2}crossfade |--|^ {4}/.test(line));
     expect(prose.filter((line) => line.length > Math.min(80, columns))).toEqual([]);
   });
 
   test('names every command and every flag, with one example each', () => {
-    for (const { name } of commands) expect(overview(plain())).toContain(`  ${name}`);
+    for (const { name } of commands) expect(overview(commands, plain())).toContain(`  ${name}`);
     for (const command of commands) {
       const text = commandHelp(command, plain());
       expect(text).toContain('Example\n  crossfade ');
@@ -143,8 +145,12 @@ test('statements are grouped by target, repeated ones once, what is no SQL as a 
     finding('log', 'partitions: 2'),
   ]);
   expect(text).toBe(
-    '-- source\nSET PERSIST binlog_row_image = FULL;\n\n-- service orders\nCREATE TABLE a (\n  id int\n);\n\n-- log\n-- partitions: 2\n',
+    '-- run on: source\nSET PERSIST binlog_row_image = FULL;\n\n-- run on: service orders\nCREATE TABLE a (\n  id int\n);\n\n-- run on: log\n-- partitions: 2\n',
   );
+  expect(serversOf([finding('source: a.b', 'SET x'), finding('log', 'partitions: 2'), finding('service orders', 'CREATE TABLE a')])).toEqual([
+    'source',
+    'service orders',
+  ]);
 });
 
 test('the line under a running pipeline: rates of the last second, lag, and what is wrong', () => {
@@ -155,20 +161,32 @@ test('the line under a running pipeline: rates of the last second, lag, and what
   observed.capture.captured(1204, 1);
   observed.capture.completed(8_600_000);
   observed.apply('orders').applied('p#0', 1180, 0.1);
-  observed.apply('orders').lag('p#0', 0.25, 3);
+  observed.apply('orders').lag('p#0', 8_750_000, 3);
   expect(statusText(before, observed.totals, 9000)).toBe(
     'capture 1,204/s, behind 0.4 s · orders 1,180/s, lag 0.3 s (waiting TARGET_UNREACHABLE)',
   );
+  // A minute in which nothing is delivered is a minute more, not the same line.
+  expect(statusText(observed.totals, observed.totals, 69_000)).toBe(
+    'capture 0/s, behind 60 s · orders 0/s, lag 60 s (waiting TARGET_UNREACHABLE)',
+  );
+  observed.state.state('apply orders', 'waiting');
+  expect(statusText(observed.totals, observed.totals, 69_000)).toContain('(waiting TARGET_UNREACHABLE)');
+  observed.apply('orders').lag('p#0', 8_750_000, 0);
+  expect(statusText(observed.totals, observed.totals, 69_000)).toContain('orders 0/s (waiting');
+  observed.state.state('apply orders', 'running');
+  expect(statusText(observed.totals, observed.totals, 9000)).toBe('capture 0/s, behind 0.4 s · orders 0/s, lag 0.4 s');
   expect([0, 9.94, 14.2, 180, 9000].map(secondsText)).toEqual(['0.0 s', '9.9 s', '14 s', '3 min', '2.5 h']);
 });
 
 const sample = (atMs: number, records: number, applied: number): Sample => ({
   pipeline: 'shop',
   atMs,
+  healthy: false,
+  reasons: ['service cache: TARGET_UNREACHABLE'],
   source: { server: 'db:3306', end: 'uuid:1-20' },
   log: {
     path: '/var/lib/shop.crossfade.db',
-    leader: 'pid 7',
+    leader: { who: 'pid 7', silentSeconds: 0.5 },
     start: 'uuid:1-5',
     complete: { position: 'uuid:1-19', ageSeconds: 0.4 },
     records,
@@ -229,5 +247,49 @@ describe('status', () => {
       expect(text).toContain(said);
     }
     expect(text.split('\n').filter((line) => line.length > columns)).toEqual([]);
+  });
+
+  const minutesAgo = (minutes: number) => 1_000_000 - minutes * 60_000;
+  const broken = (more: Partial<ServiceSample>): Sample => {
+    const { services, ...rest } = sample(1_000_000, 2, 2);
+    const found = { ...rest, services: [{ ...(services[0] as ServiceSample), ...more }] };
+    const reasons = reasonsOf(found);
+    return { ...found, healthy: reasons.length === 0, reasons };
+  };
+  const refused = { code: 'TARGET_VALUE_REFUSED', message: 'column note of public.orders is too short', sinceMs: minutesAgo(4) };
+  const rates = { capturedPerSecond: 0, appliedPerSecond: {}, partitionsPerSecond: {} };
+
+  test.each<[string, Partial<ServiceSample>, string[], string[]]>([
+    ['all well', { members: [{ who: 'pid 9 on db1', silentSeconds: 1 }] }, ['applied by pid 9 on db1', 'healthy'], []],
+    ['dead', { members: [] }, ['nobody applies', 'not healthy'], ['service orders: nobody applies']],
+    [
+      'halted',
+      { members: [], trouble: refused },
+      ['nobody applies', 'last: TARGET_VALUE_REFUSED 4 min ago: column note of public.orders'],
+      ['service orders: nobody applies', 'service orders: TARGET_VALUE_REFUSED'],
+    ],
+    [
+      'frozen',
+      { members: [{ who: 'pid 9 on db1', silentSeconds: 30 }] },
+      ['pid 9 on db1 shows no sign of life for 30 s'],
+      ['service orders: pid 9 on db1 shows no sign of life'],
+    ],
+  ])('an apply that is %s is told as such, also on 60 columns', (_, more, said, reasons) => {
+    const found = broken(more);
+    expect([found.healthy, found.reasons]).toEqual([reasons.length === 0, reasons]);
+    for (const columns of [60, 100]) {
+      const lines = statusReport(found, rates, plain(columns)).split('\n');
+      for (const words of said) expect(lines.join(' ').replace(/ +/g, ' ')).toContain(words);
+      expect(lines.filter((line) => line.length > columns)).toEqual([]);
+    }
+  });
+
+  test('a full disk is named before the silence that comes of it, and is a reason', () => {
+    const { log, ...rest } = broken({ members: [{ who: 'pid 9', silentSeconds: 1 }] });
+    const room = { level: 'error', code: 'LOG_FULL', where: 'log', message: 'the disk of /var/lib is full' } as const;
+    const found = { ...rest, log: { ...log, room, leader: { who: 'pid 7', silentSeconds: 40 } } };
+    expect(reasonsOf(found)).toEqual(['log: LOG_FULL', 'capture: pid 7 shows no sign of life']);
+    const text = statusReport(found, rates, plain());
+    expect(text.indexOf('LOG_FULL')).toBeLessThan(text.indexOf('no sign of life'));
   });
 });

@@ -218,3 +218,28 @@ describe('problems', () => {
     expect(said.map((line) => line.split(' ')[1])).toEqual(['pipeline:', 'sorce:', 'log:', 'services.a.tabels:']);
   });
 });
+
+describe('what a person reads about a wrong file', () => {
+  const one = 'services: { s: { redis: redis://h, tables: { a.b: { key: "b:{id}" } } } }\n';
+
+  test('an empty file, a word that is nearly right, and a server of the wrong kind: one sentence each', () => {
+    expect(problems('# nothing\n')).toEqual(['shop.yaml the file is empty; `crossfade init` writes a first one']);
+    expect(problems(`${head}log: embeded\n${one}`)).toEqual([
+      'shop.yaml:3:6 log: must be "embedded" or a group of settings; did you mean "embedded"?',
+    ]);
+    expect(problems(`pipeline: shop\nsource: { mysql: "postgres://x" }\n${one}`)).toHaveLength(1);
+  });
+
+  test('a misspelled name hides nothing that stands beneath it', () => {
+    expect(
+      problems(`pipeline: shop\nsorce: { mysql: { hots: h, user: u, prot: x } }\n${one.replace('tables', 'tabels').replace('key', 'kye')}`),
+    ).toEqual([
+      'shop.yaml:2:1 sorce: unknown setting; did you mean "source"?',
+      'shop.yaml:2:19 sorce.mysql.hots: unknown setting; did you mean "host"?',
+      'shop.yaml:2:37 sorce.mysql.prot: unknown setting; did you mean "port"?',
+      'shop.yaml:2:43 sorce.mysql.prot: must be a whole number',
+      'shop.yaml:3:36 services.s.tabels: unknown setting; did you mean "tables"?',
+      'shop.yaml:3:53 services.s.tabels."a.b".kye: unknown setting; did you mean "key"?',
+    ]);
+  });
+});

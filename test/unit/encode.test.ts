@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { codec } from '../../src/codec.ts';
 import type { TableSchema } from '../../src/core/change.ts';
 import type { LogRecord, RowChange, Tail, Transaction } from '../../src/core/ports.ts';
-import { decodeRecordBatch } from '../../src/core/record-batch.ts';
+import { decodeRecordBatch, type RecordBatchBuilder } from '../../src/core/record-batch.ts';
+import { readVarint } from '../../src/core/varint.ts';
 import { versionPrefix } from '../../src/core/version.ts';
 import { Encoder } from '../../src/runtime/encode.ts';
 import { TailFilter } from '../../src/runtime/resume.ts';
@@ -39,14 +40,15 @@ const insert = (of: Transaction, ordinal: number, id: number): RowChange => ({
 });
 const nothing: Tail = { partitions: new Map() };
 
-type Stored = Map<string, { records: LogRecord[]; batchEnds: number[] }>;
+type Stored = Map<string, { records: LogRecord[]; batchEnds: number[]; batchBytes: number[] }>;
 function store(encoder: Encoder, into: Stored): void {
   const appends = encoder.take();
   for (const { partition, batch } of appends) {
-    const at = into.get(partition) ?? { records: [], batchEnds: [] };
+    const at = into.get(partition) ?? { records: [], batchEnds: [], batchBytes: [] };
     into.set(partition, at);
     at.records.push(...decodeRecordBatch(batch.finish(codec, at.records.length), codec, partition));
     at.batchEnds.push(at.records.length);
+    at.batchBytes.push(batch.count === 1 ? 0 : batch.bytes);
   }
   encoder.recycle(appends);
 }
@@ -58,8 +60,8 @@ describe('G2: the open header', () => {
       maxLength: 8,
     });
     const run = fc.check(
-      fc.property(parts, (cuts) => {
-        const encoder = new Encoder('p', routing, 1, new TailFilter(nothing));
+      fc.property(parts, fc.constantFrom(1, 400, 900, 1e6), (cuts, batchBytesMax) => {
+        const encoder = new Encoder('p', routing, { term: 1, batchBytesMax }, new TailFilter(nothing));
         const stored: Stored = new Map();
         let number = 1;
         let ordinal = 0;
@@ -77,7 +79,8 @@ describe('G2: the open header', () => {
           current = transaction(number);
         }
         const seen = new Map<string, number>();
-        for (const { records, batchEnds } of stored.values()) {
+        for (const { records, batchEnds, batchBytes } of stored.values()) {
+          expect(Math.max(...batchBytes)).toBeLessThanOrEqual(batchBytesMax);
           const idOf = (record: LogRecord) =>
             (JSON.parse(Buffer.from(record.value ?? '').toString()) as { transaction: { id: string } }).transaction.id;
           const ids = records.map(idOf);
@@ -88,7 +91,7 @@ describe('G2: the open header', () => {
         }
         for (const [id, count] of expected) expect(seen.get(id) ?? 0, id).toBe(count);
       }),
-      { numRuns: 500 },
+      { numRuns: 1500 },
     );
     expect(run.failed, `seed ${run.seed}: ${JSON.stringify(run.counterexample)} ${String(run.errorInstance)}`).toBe(false);
   });
@@ -96,7 +99,12 @@ describe('G2: the open header', () => {
 
 describe('section 2: a key change is three records', () => {
   it('delete, tombstone and insert, each where its key belongs', () => {
-    const encoder = new Encoder('p', new Map([['shop.orders', { topic: 't', partitions: 1 }]]), 7, new TailFilter(nothing));
+    const encoder = new Encoder(
+      'p',
+      new Map([['shop.orders', { topic: 't', partitions: 1 }]]),
+      { term: 7, batchBytesMax: 1e6 },
+      new TailFilter(nothing),
+    );
     const stored: Stored = new Map();
     const change: RowChange = { ...insert(transaction(1), 3, 20), op: 'u', before: json(2), oldKey: json(2) };
     encoder.add([change], false, 1);
@@ -113,5 +121,90 @@ describe('section 2: a key change is three records', () => {
       ['{"id":2}', null, '00000003-1', 7],
       ['{"id":20}', 'c', '00000003-2', 7],
     ]);
+  });
+});
+
+/** Every header of every record, as the bytes say; the product's reader passes over Debezium's own. */
+function rawHeaders(batch: RecordBatchBuilder): Map<string, string>[] {
+  const bytes = batch.finish(codec, 0);
+  const cursor = { at: 61 };
+  const text = () => {
+    const length = readVarint(bytes, cursor);
+    const from = cursor.at;
+    cursor.at += Math.max(length, 0);
+    return Buffer.from(bytes.subarray(from, cursor.at)).toString();
+  };
+  return Array.from({ length: batch.count }, () => {
+    readVarint(bytes, cursor);
+    cursor.at += 1;
+    for (let skipped = 0; skipped < 2; skipped += 1) readVarint(bytes, cursor);
+    text();
+    text();
+    return new Map(Array.from({ length: readVarint(bytes, cursor) }, () => [text(), text()] as const));
+  });
+}
+
+describe('section 2: the headers of a key change', () => {
+  it.each([false, true])('the old key is told where it went, the new key where it came from (in parts: %s)', (open) => {
+    const one = new Map([['shop.orders', { topic: 't', partitions: 1 }]]);
+    const encoder = new Encoder('p', one, { term: 7, batchBytesMax: 1e6 }, new TailFilter(nothing));
+    const change: RowChange = { ...insert(transaction(1), 0, 20), op: 'u', before: json(2), oldKey: json(2) };
+    encoder.add([change], open, 1);
+    if (open) encoder.add([insert(change.transaction, 1, 5)], false, 1);
+    else encoder.add([insert(transaction(2), 0, 5)], false, 1);
+    const headers = encoder.take().flatMap(({ batch }) => rawHeaders(batch));
+    const debezium = headers.map((of) => [...of].filter(([name]) => name.startsWith('__debezium')));
+    const toNew = [['__debezium.newkey', '{"id":20}']];
+    expect(debezium).toEqual([toNew, toNew, [['__debezium.oldkey', '{"id":2}']], []]);
+    expect(headers.map((of) => of.get('version')?.slice(-10))).toEqual([
+      '00000000-0',
+      '00000000-1',
+      '00000000-2',
+      open ? '00000001-2' : '00000000-2',
+    ]);
+  });
+});
+
+describe('section 2: the numbers of a row in its transaction', () => {
+  const other: TableSchema = { ...schema, id: 'efgh', table: { database: 'shop', table: 'stock' } };
+  const both = new Map([...routing, ['shop.stock', { topic: 'p.shop.stock', partitions: 1 }]]);
+  const of = transaction(1);
+  const orders = (ordinal: number) => insert(of, ordinal, ordinal);
+  const stock = (ordinal: number): RowChange => ({ ...orders(ordinal), schema: other });
+  const moved: RowChange = { ...orders(2), op: 'u', before: json(50), oldKey: json(50) };
+  const gone: RowChange = { ...orders(4), op: 'd', before: json(4), after: null };
+  const changes = [orders(0), stock(1), moved, stock(3), gone, orders(5), insert(transaction(2), 0, 9)];
+
+  /** Version → total and collection order; tombstones have none. */
+  function numbers(filter: TailFilter, cut = changes.length): Map<string, string> {
+    const encoder = new Encoder('p', both, { term: 1, batchBytesMax: 1e6 }, filter);
+    const stored: Stored = new Map();
+    encoder.add(changes.slice(0, cut), cut < changes.length, 1);
+    store(encoder, stored);
+    encoder.add(changes.slice(cut), false, 1);
+    store(encoder, stored);
+    type Order = { transaction: { total_order: number; data_collection_order: number } };
+    const found = new Map<string, string>();
+    for (const { version, value } of [...stored.values()].flatMap(({ records }) => records)) {
+      if (value === null) continue;
+      const { total_order, data_collection_order } = (JSON.parse(Buffer.from(value).toString()) as Order).transaction;
+      found.set(version.slice(9 + 9), `${total_order} ${data_collection_order}`);
+    }
+    return new Map([...found].sort(([left], [right]) => (left < right ? -1 : 1)));
+  }
+
+  it('count from 1, over the transaction and over its table; a key change counts twice', () => {
+    expect([...numbers(new TailFilter(nothing)).values()]).toEqual(['1 1', '2 1', '3 2', '4 3', '5 2', '6 4', '7 5', '1 1']);
+    expect(numbers(new TailFilter(nothing), 3)).toEqual(numbers(new TailFilter(nothing)));
+  });
+
+  it('are the same when the first rows are dropped after a resume', () => {
+    const all = numbers(new TailFilter(nothing));
+    const stockVersion = `${of.versionPrefix}00000001-2`;
+    const last = { offset: 0, term: 1, version: stockVersion, transactionId: of.id };
+    const tail: Tail = { partitions: new Map([['p.shop.stock#0', { logId: 'L', startOffset: 0, endOffset: 1, last }]]) };
+    const resumed = numbers(new TailFilter(tail));
+    expect(resumed.size).toBe(all.size - 1);
+    for (const [version, order] of resumed) expect(order).toBe(all.get(version));
   });
 });

@@ -19,6 +19,7 @@ logContract('memory log', async (streams) => {
       for (const log of logs) cluster.expel(log);
     },
     plant: async (partition, batch) => cluster.plant(partition, batch),
+    gap: async (partition) => cluster.gap(partition),
     truncateBelow: async (partition, offset) => cluster.truncateBelow(partition, offset),
     [Symbol.asyncDispose]: async () => {
       for (const log of logs) await log[Symbol.asyncDispose]();

@@ -26,6 +26,16 @@ function rig() {
   };
 }
 
+/** A session that fails always; a loop that tries it again is stopped, so that its test fails instead of running for ever. */
+function twice(stop: AbortController, thrown: Error): () => Promise<void> {
+  let count = 0;
+  return () => {
+    count += 1;
+    if (count > 2) stop.abort();
+    return count > 2 ? Promise.resolve() : Promise.reject(thrown);
+  };
+}
+
 describe('G13: an error that nobody foresaw', () => {
   it('never brings its own text along, through a thread neither', () => {
     const driver = Object.assign(new Error('Key (email)=(bob@example.com) already exists'), { code: '23505' });
@@ -50,20 +60,47 @@ describe('the loop', () => {
     expect(backOff(50, () => 0)).toBe(5_000);
   });
 
+  it('progress of one partition does not end the streak of another', async () => {
+    const { options, delays, stop } = rig();
+    let count = 0;
+    await runLoop(async (run) => {
+      count += 1;
+      run.progressed('orders#0');
+      if (count === 4) run.progressed('stock#0');
+      if (count === 6) stop.abort();
+      throw error('retry').of('stock#0');
+    }, options);
+    expect(delays).toEqual([100, 200, 400, 100, 200]);
+  });
+
+  it('does not take a connection for progress: what failed behind it may fail again', async () => {
+    const { options, delays, stop } = rig();
+    let count = 0;
+    await runLoop(async (run) => {
+      count += 1;
+      run.ready();
+      if (count === 5) stop.abort();
+      throw error('retry');
+    }, options);
+    expect(delays).toEqual([100, 200, 400, 800]);
+  });
+
   it('throws what may not be retried, at once', async () => {
     for (const fault of ['fatal', 'poison'] as const) {
-      const { options, delays, states } = rig();
-      await expect(runLoop(() => Promise.reject(error(fault)), options)).rejects.toMatchObject({ fault });
+      const { options, delays, states, stop } = rig();
+      await expect(runLoop(twice(stop, error(fault)), options)).rejects.toMatchObject({ fault });
       expect(delays).toEqual([]);
       expect(states.at(-1)).toBe('failed');
     }
   });
 
   it('takes the unknown for fatal', async () => {
-    await expect(runLoop(() => Promise.reject(new RangeError('x')), rig().options)).rejects.toMatchObject({
+    const { options, stop, delays } = rig();
+    await expect(runLoop(twice(stop, new RangeError('x')), options)).rejects.toMatchObject({
       code: 'INTERNAL',
       fault: 'fatal',
     });
+    expect(delays).toEqual([]);
   });
 
   it('says a long outage a few times, not a thousand', async () => {
@@ -99,10 +136,13 @@ describe('the loop', () => {
   });
 
   it('reports the first error when closing fails too', async () => {
+    const { options, delays, stop } = rig();
+    const fails = twice(stop, error('fatal'));
     const session = async () => {
       await using _broken = { [Symbol.asyncDispose]: () => Promise.reject(new TypeError('close')) };
-      throw error('fatal');
+      await fails();
     };
-    await expect(runLoop(session, rig().options)).rejects.toMatchObject({ code: 'LOG_FAILED' });
+    await expect(runLoop(session, options)).rejects.toMatchObject({ code: 'LOG_FAILED' });
+    expect(delays).toEqual([]);
   });
 });

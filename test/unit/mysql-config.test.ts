@@ -4,7 +4,7 @@ import { mysqlSchema } from '../../connectors/mysql/config.ts';
 import { fromDriver } from '../../connectors/mysql/errors.ts';
 import { describePosition, fileNumber, parsePosition, positionText, type MysqlPosition } from '../../connectors/mysql/position.ts';
 
-const defaults = { port: 3306, password: '', tls: false, heartbeatSeconds: 2 };
+const defaults = { port: 3306, password: '', tls: false, heartbeatSeconds: 2, maxRowBytes: 67_108_864 };
 
 describe('configuration', () => {
   test.each([

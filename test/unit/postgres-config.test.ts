@@ -5,27 +5,27 @@ import { quote, quoteText, targetOf } from '../../connectors/postgres/identifier
 
 describe('how a Postgres is named', () => {
   test('a URL and the same spelled out', () => {
-    const settings = { host: 'db', port: 6432, database: 'shop orders', user: 'me', password: 'p@ss/word', tls: 'verify-full' };
+    const settings = { host: 'db', port: 6432, database: 'shop orders', user: 'me', password: 'p@ss/word', tls: true };
     expect(postgresSchema.parse('postgres://me:p%40ss%2Fword@db:6432/shop%20orders?sslmode=verify-full')).toEqual(settings);
     expect(postgresSchema.parse(settings)).toEqual(settings);
   });
 
   test('defaults: port 5432, no TLS, the user’s own database', () => {
-    expect(postgresSchema.parse('postgresql://me@db')).toEqual({ host: 'db', port: 5432, database: 'me', user: 'me', tls: 'off' });
+    expect(postgresSchema.parse('postgresql://me@db')).toEqual({ host: 'db', port: 5432, database: 'me', user: 'me', tls: false });
     expect(postgresSchema.parse({ database: 'd', user: 'u' })).toEqual({
       host: 'localhost',
       port: 5432,
       database: 'd',
       user: 'u',
-      tls: 'off',
+      tls: false,
     });
     expect(postgresSchema.parse('postgres://u@[::1]/d')).toMatchObject({ host: '::1' });
     expect(postgresSchema.parse('postgres://u@localhost/d?host=/var/run/postgresql')).toMatchObject({ host: '/var/run/postgresql' });
   });
 
   test('require verifies, as everybody believes it does', () => {
-    expect(postgresSchema.parse('postgres://u@h/d?sslmode=require')).toMatchObject({ tls: 'verify-full' });
-    expect(postgresSchema.parse('postgres://u@h/d?sslmode=no-verify')).toMatchObject({ tls: 'no-verify' });
+    expect(postgresSchema.parse('postgres://u@h/d?sslmode=require')).toMatchObject({ tls: true });
+    expect(postgresSchema.parse('postgres://u@h/d?sslmode=no-verify')).toMatchObject({ tls: { verify: false } });
   });
 
   test.each([

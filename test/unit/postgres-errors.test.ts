@@ -26,7 +26,7 @@ describe('errors of pg', () => {
     ['57014', 'TARGET_BUSY', 'retry'],
     ['25006', 'TARGET_SETTING', 'retry'],
     ['28P01', 'TARGET_AUTH', 'fatal'],
-    ['3D000', 'TARGET_AUTH', 'fatal'],
+    ['3D000', 'TARGET_SETTING', 'fatal'],
     ['42501', 'TARGET_PRIVILEGE', 'fatal'],
     ['42P01', 'TARGET_TABLE_MISSING', 'fatal'],
     ['42703', 'TARGET_COLUMN_MISSING', 'fatal'],

@@ -4,9 +4,9 @@ import { redisMappingOptions, redisSchema } from '../../connectors/redis/config.
 
 describe('redis settings', () => {
   test.each([
-    ['redis://cache.internal', { host: 'cache.internal', port: 6379, database: 0, tls: 'off' }],
-    ['redis://:p%40ss@h:7000/3', { host: 'h', port: 7000, password: 'p@ss', database: 3, tls: 'off' }],
-    ['rediss://ada:x@[::1]:1', { host: '::1', port: 1, user: 'ada', password: 'x', database: 0, tls: 'verify-full' }],
+    ['redis://cache.internal', { host: 'cache.internal', port: 6379, database: 0, tls: false }],
+    ['redis://:p%40ss@h:7000/3', { host: 'h', port: 7000, password: 'p@ss', database: 3, tls: false }],
+    ['rediss://ada:x@[::1]:1', { host: '::1', port: 1, user: 'ada', password: 'x', database: 0, tls: true }],
   ])('%s', (url, expected) => {
     expect(redisSchema.parse(url)).toEqual(expected);
   });
@@ -21,7 +21,12 @@ describe('redis settings', () => {
   );
 
   test('spelled out, with defaults and without unknown keys', () => {
-    expect(redisSchema.parse({ host: 'h', tls: 'no-verify' })).toEqual({ host: 'h', port: 6379, database: 0, tls: 'no-verify' });
+    expect(redisSchema.parse({ host: 'h', tls: { verify: false } })).toEqual({
+      host: 'h',
+      port: 6379,
+      database: 0,
+      tls: { verify: false },
+    });
     expect(redisSchema.safeParse({ host: 'h', pasword: 'x' }).success).toBe(false);
   });
 });

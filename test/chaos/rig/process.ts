@@ -46,7 +46,7 @@ export class Daemon {
   }
 
   kill(signal: NodeJS.Signals): void {
-    this.#child?.kill(signal);
+    if (this.#child?.kill(signal) !== true) throw new Error(`there is no process to send ${signal} to`);
   }
 
   async stop(): Promise<void> {

@@ -30,7 +30,8 @@ export interface Rig extends AsyncDisposable {
   logs(): Promise<string>;
 }
 
-export async function openRig(seed: number): Promise<Rig> {
+/** `together`: one `crossfade run` with its threads; then capture, books and shelf are that one process. */
+export async function openRig(seed: number, processes: 'apart' | 'together' = 'apart'): Promise<Rig> {
   const stack = await startStack({ servers: ['mysql', 'postgres', 'redis'], isPrivate: true, log: () => undefined });
   const folder = await mkdtemp(join(tmpdir(), 'crossfade-chaos-'));
   const addresses = { ...stack.urls, database: 'fire', keyPrefix: 'fire:' };
@@ -48,9 +49,10 @@ export async function openRig(seed: number): Promise<Rig> {
     daemons.push(started);
     return started;
   };
-  const capture = daemon('capture', 'capture', 'run', 'capture');
-  const books = daemon('books', 'books', 'run', 'apply', '--service', 'books');
-  const shelf = daemon('shelf', 'shelf', 'run', 'apply', '--service', 'shelf');
+  const together = processes === 'together' ? daemon('capture', 'capture', 'run') : undefined;
+  const capture = together ?? daemon('capture', 'capture', 'run', 'capture');
+  const books = together ?? daemon('books', 'books', 'run', 'apply', '--service', 'books');
+  const shelf = together ?? daemon('shelf', 'shelf', 'run', 'apply', '--service', 'shelf');
   const logFile = join(folder, `${addresses.database}.crossfade.db`);
   await untilStarted(logFile, capture);
   const workload = new MixedWorkload(`${addresses.mysql}/${addresses.database}`, seed).start();

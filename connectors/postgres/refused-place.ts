@@ -1,0 +1,24 @@
+/** Where a value lies that the target cannot hold: offsets of its batch, and the transaction where that can be found out. */
+import { CrossfadeError } from '../../src/core/errors.ts';
+import type { Entry, SinkBatch } from '../../src/core/ports.ts';
+import { type PlanOf, singleSteps } from './batch.ts';
+
+/** The same error with the place in its message; any other error as it is. */
+export function withPlace(error: unknown, { partition, entries, progress }: SinkBatch, fromOffset: number, planOf: PlanOf): unknown {
+  if (!(error instanceof CrossfadeError) || error.code !== 'TARGET_VALUE_REFUSED') return error;
+  const { code, fault, message, remedy, cause, scope } = error;
+  const entry = entries.find((each) => isRefused(each, planOf));
+  const transaction = entry === undefined ? '' : `, in transaction ${entry.event.transactionId}`;
+  const place = `partition ${partition}, offsets ${fromOffset} to ${progress.lastOffset}${transaction}`;
+  return new CrossfadeError({ code, fault, message: `${message} (${place})`, remedy, cause, ...(scope === undefined ? {} : { scope }) });
+}
+
+/** By our own rules; what only the server refuses is not found this way. */
+function isRefused(entry: Entry, planOf: PlanOf): boolean {
+  try {
+    singleSteps([entry], planOf);
+    return false;
+  } catch {
+    return true;
+  }
+}

@@ -1,0 +1,32 @@
+/** Is the pipeline well? What a monitor may wake somebody for, in a few words each. */
+import type { LogMember } from '../core/ports.ts';
+import type { Sample, ServiceSample } from './status-sample.ts';
+
+/** Signs of life come every second; so many without one, and the process is frozen, suspended, or cannot write them. */
+const silentAfterSeconds = 5;
+
+export const isSilent = ({ silentSeconds }: LogMember): boolean => silentSeconds > silentAfterSeconds;
+
+/** Empty when all is well. Lag alone is no reason: how much of it is too much, only the reader knows. */
+export function reasonsOf({ source, log, services }: Omit<Sample, 'healthy' | 'reasons'>): string[] {
+  const reasons: string[] = [];
+  if (source.error) reasons.push(`source: ${source.error.code}`);
+  if (log.error) reasons.push(`log: ${log.error.code}`);
+  else {
+    if (log.room?.level === 'error') reasons.push(`log: ${log.room.code}`);
+    if (log.leader === undefined) reasons.push('capture: nobody captures');
+    else if (isSilent(log.leader)) reasons.push(`capture: ${log.leader.who} shows no sign of life`);
+    if (log.trouble) reasons.push(`capture: ${log.trouble.code}`);
+  }
+  return [...reasons, ...services.flatMap(serviceReasons)];
+}
+
+function serviceReasons({ name, error, members, trouble, partitions }: ServiceSample): string[] {
+  const reasons: string[] = [];
+  if (error) reasons.push(error.code);
+  if (members?.length === 0) reasons.push('nobody applies');
+  for (const member of members ?? []) if (isSilent(member)) reasons.push(`${member.who} shows no sign of life`);
+  if (trouble) reasons.push(trouble.code);
+  for (const { doubt } of partitions) if (doubt) reasons.push(doubt.code);
+  return [...new Set(reasons)].map((reason) => `service ${name}: ${reason}`);
+}

@@ -1,0 +1,134 @@
+/** What stops the stream and what passes: other content, rollbacks, what lies before the start, statements. */
+import { describe, expect, test } from 'vitest';
+import type { MysqlPosition } from '../../connectors/mysql/position.ts';
+import { code, FakeStream, from, uuid } from '../support/binlog-bytes.ts';
+
+test.each([
+  ['another table', (stream: FakeStream) => (stream.tableMapOf('u'), stream.insert(5))],
+  ['another kind', (stream: FakeStream) => (stream.tableMapOf('t'), stream.delete(5))],
+])('G1: the same bytes as rows of %s are another content', async (_, rows) => {
+  const send = (stream: FakeStream, rows: (stream: FakeStream) => unknown) => (stream.begin(), rows(stream), stream.xid());
+  const right = (stream: FakeStream) => (stream.tableMapOf('t'), stream.insert(5));
+  const first = new FakeStream(4);
+  send(first, right);
+  const position = JSON.parse((await first.outbox.next()).position) as MysqlPosition;
+  send(new FakeStream(4, { from: position, prove: position.last }), right);
+  expect(code(() => send(new FakeStream(4, { from: position, prove: position.last }), rows))).toBe('SOURCE_HISTORY_DIVERGED');
+});
+
+test.each([
+  ['all of it', 'ROLLBACK'],
+  ['to a savepoint in the part', 'ROLLBACK TO a'],
+])('G1: a rollback of rows that were passed on in a part stops: %s', (_, statement) => {
+  const stream = new FakeStream(4, {}, { partBytes: 1 });
+  stream.begin();
+  stream.query('SAVEPOINT a');
+  stream.tableMap();
+  stream.insert(1);
+  stream.insert(2);
+  expect(code(() => stream.query(statement))).toBe('SOURCE_EVENT_UNSUPPORTED');
+});
+
+test('a rollback to a savepoint behind the part that was passed on takes only what came since', async () => {
+  const stream = new FakeStream(4, {}, { partBytes: 1 });
+  stream.begin();
+  stream.tableMap();
+  stream.insert(1);
+  stream.insert(2);
+  stream.query('SAVEPOINT a');
+  stream.query('ROLLBACK TO a');
+  stream.xid();
+  const changes = [];
+  for (let batch = await stream.outbox.next(); ; batch = await stream.outbox.next()) {
+    changes.push(...batch.changes);
+    if (!batch.open) break;
+  }
+  expect(changes.map(({ after }) => Buffer.from(after ?? []).toString())).toEqual(['{"id":1}', '{"id":2}']);
+});
+
+describe('a start in the middle of a file', () => {
+  const before: [string, (stream: FakeStream) => void][] = [
+    ['a compressed transaction', (stream) => (stream.gtid(1), stream.send(40, 'ff'))],
+    ['an incident', (stream) => (stream.gtid(1), stream.send(26, '0100'))],
+    ['partial JSON', (stream) => (stream.begin(1), stream.tableMap(), stream.send(39, 'ff'), stream.xid())],
+    ['an event that nobody knows', (stream) => (stream.begin(1), stream.send(99, 'ff'), stream.xid())],
+    ['LOAD DATA by statement', (stream) => (stream.begin(1), stream.send(17, 'ff'), stream.send(18, 'ff'), stream.xid())],
+    ['rows by statement', (stream) => (stream.begin(1), stream.query('INSERT INTO t VALUES (1)'), stream.xid())],
+    ['TRUNCATE', (stream) => (stream.gtid(1), stream.query('TRUNCATE t'))],
+    ['the end of an XA transaction', (stream) => (stream.gtid(1), stream.query("XA COMMIT X'31',X'',1"))],
+    ['an XA transaction with our rows', (stream) => prepare(stream, 1)],
+  ];
+  const prepare = (stream: FakeStream, number: number) => {
+    stream.gtid(number);
+    stream.query("XA START X'32',X'',1");
+    stream.tableMap();
+    stream.insert(1);
+    stream.query("XA END X'32',X'',1");
+    stream.send(38, '00 01000000 01000000 00000000 32');
+  };
+  const seek = (pos: number) => new FakeStream(4, { from: { ...from, pos }, byGtid: true, seedGtids: true });
+  const length = (send: (stream: FakeStream) => void) => {
+    const stream = seek(2 ** 31);
+    send(stream);
+    return stream.at;
+  };
+
+  test.each(before)('G1: a refused event before the start is passed over: %s', async (_, send) => {
+    const stream = seek(length(send));
+    send(stream);
+    stream.begin(2);
+    stream.tableMap();
+    stream.insert(7);
+    stream.xid();
+    const { changes, position } = await stream.outbox.next();
+    expect(changes.map(({ key }) => Buffer.from(key).toString())).toEqual(['{"id":7}']);
+    expect(JSON.parse(position)).toMatchObject({ gtid: `${uuid}:1-2`, xa: [] });
+  });
+
+  test.each(before.filter(([name]) => name !== 'an XA transaction with our rows'))('G1: behind the start it stops: %s', (_, send) => {
+    expect(code(() => send(seek(4)))).toMatch(/^SOURCE_(EVENT|STATEMENT)_UN/);
+  });
+
+  test('G1: our rows prepared before the start and committed behind it stop', () => {
+    const stream = seek(length((stream) => prepare(stream, 1)));
+    prepare(stream, 1);
+    stream.gtid(2);
+    expect(code(() => stream.query("XA COMMIT X'32',X'',1"))).toBe('SOURCE_EVENT_UNSUPPORTED');
+  });
+});
+
+test.each([
+  ['INSERT INTO m.log VALUES (1)', 'nothing thrown'],
+  ['CREATE TABLE m.c SELECT 1', 'nothing thrown'],
+  // Beside captured tables it may be a view of one, or have a trigger that writes to one.
+  ['INSERT INTO u VALUES (1)', 'SOURCE_STATEMENT_UNSUPPORTED'],
+  ['INSERT INTO DB.u VALUES (1)', 'SOURCE_STATEMENT_UNSUPPORTED'],
+  ['UPDATE m.log, t SET t.id = 1', 'SOURCE_STATEMENT_UNSUPPORTED'],
+  ['INSERT INTO m.log SELECT pay(1)', 'SOURCE_STATEMENT_UNSUPPORTED'],
+  ['ALTER TABLE u DROP COLUMN a', 'nothing thrown'],
+  ['ALTER TABLE T DROP COLUMN a', 'SOURCE_STATEMENT_UNSUPPORTED'],
+  ['ALTER TABLE t DROP INDEX i', 'nothing thrown'],
+])('G1: %s: %s', (sql, outcome) => {
+  const stream = new FakeStream(4);
+  stream.gtid(1);
+  expect(code(() => stream.query(sql))).toBe(outcome);
+});
+
+test('G1: index work on a table without a primary key stops', () => {
+  const stream = new FakeStream(4, {}, { unkeyed: ['db.t'] });
+  stream.gtid(1);
+  expect(code(() => stream.query('DROP INDEX i ON t'))).toBe('SOURCE_STATEMENT_UNSUPPORTED');
+});
+
+test('rows by statement on tables of no concern count for nothing, and a stop names table, database and place', async () => {
+  const stream = new FakeStream(4);
+  stream.begin();
+  stream.query('INSERT INTO m.log VALUES (1), (2)');
+  stream.tableMap();
+  stream.insert(1);
+  expect(() => stream.query('DELETE FROM u')).toThrow(
+    /DELETE on db\.u, written as a statement \(default database db\), at binlog\.000007:\d+/,
+  );
+  stream.xid();
+  expect((await stream.outbox.next()).changes.map(({ ordinal }) => ordinal)).toEqual([0]);
+});

@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import type { Progress } from '../../src/core/ports.ts';
+import { refuseSecondLog } from '../../src/runtime/new-log.ts';
+
+const progress = (version: string, transactionId: string): Progress => ({
+  logId: 'old',
+  nextOffset: 5,
+  lastOffset: 4,
+  term: 1,
+  version,
+  transactionId,
+  committedAtUs: 1_763_700_000_000_000,
+  mappingHash: 'm',
+});
+const startLine = (transactionId: string) => `start: ${transactionId}`;
+
+test('targets that this pipeline never filled let a new log begin', () => {
+  expect(() => refuseSecondLog([], startLine)).not.toThrow();
+  expect(() => refuseSecondLog([{ service: 'orders', progress: new Map() }], startLine)).not.toThrow();
+});
+
+test('G1: a target that was filled before forbids it, and the remedy begins where the least is applied', () => {
+  const applied = [
+    { service: 'orders', progress: new Map([['p.a.b#0', progress('2', 'T2')]]) },
+    {
+      service: 'stock',
+      progress: new Map([
+        ['p.a.c#0', progress('3', 'T3')],
+        ['p.a.b#0', progress('1', 'T1')],
+      ]),
+    },
+  ];
+  expect(() => refuseSecondLog(applied, startLine)).toThrow(
+    expect.objectContaining({
+      code: 'LOG_LOST_HISTORY',
+      fault: 'fatal',
+      message: expect.stringMatching(/orders, stock.*p\.a\.b#0 of stock.*T1, committed 2025-11-21T/) as string,
+      remedy: expect.stringContaining('start: T1') as string,
+    }),
+  );
+});
