@@ -6,15 +6,8 @@ import type { TableSchema } from '../../src/core/change.ts';
 import { shareOut } from '../../src/core/group-share.ts';
 import { partitionsChanged, unknownPartition } from '../../src/core/log-errors.ts';
 import { partitionsOf } from '../../src/core/partition.ts';
-import type {
-  CompleteRecord,
-  PartitionId,
-  PartitionState,
-  PartTrouble,
-  RecordPlace,
-  StartRecord,
-  StreamSpec,
-} from '../../src/core/ports.ts';
+import type { PartTrouble } from '../../src/core/log-state.ts';
+import type { CompleteRecord, PartitionId, PartitionState, RecordPlace, StartRecord, StreamSpec } from '../../src/core/ports.ts';
 import { type Codec, decodeRecordBatch, type RecordBatchBuilder } from '../../src/core/record-batch.ts';
 
 export interface MemoryLogSettings {

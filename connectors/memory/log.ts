@@ -2,15 +2,14 @@
 import type { TableSchema } from '../../src/core/change.ts';
 import { logClosed, lostHistory } from '../../src/core/log-errors.ts';
 import { partitionsOf } from '../../src/core/partition.ts';
+import type { LogState, PartTrouble } from '../../src/core/log-state.ts';
 import type {
   Delivery,
   Finding,
   Log,
   LogRecord,
-  LogState,
   Offsets,
   PartitionId,
-  PartTrouble,
   ReadPlace,
   ReadPlaces,
   StreamSpec,

@@ -17,7 +17,11 @@ export interface CheckOptions {
   readonly logger: Logger;
 }
 
-export async function checkSource(settings: MysqlSettings, { tables, keys, logger }: CheckOptions, resume?: Position): Promise<readonly Finding[]> {
+export async function checkSource(
+  settings: MysqlSettings,
+  { tables, keys, logger }: CheckOptions,
+  resume?: Position,
+): Promise<readonly Finding[]> {
   try {
     await using metadata = await Metadata.open(settings, 'checking');
     const described = await describeTables(metadata, tables);
@@ -44,7 +48,9 @@ async function checkHistory(metadata: Metadata, resume: Position, logger: Logger
     if (error instanceof CrossfadeError) return [finding('error', error.code, error.message, error.remedy)];
     if (!(error instanceof DOMException)) throw error;
     const fix = 'Wait until the replica has caught up, or connect to the server that the log was written from.';
-    return [finding('warning', 'SOURCE_HISTORY_DIVERGED', 'the server lacks transactions that the log holds; a replica may only be behind', fix)];
+    return [
+      finding('warning', 'SOURCE_HISTORY_DIVERGED', 'the server lacks transactions that the log holds; a replica may only be behind', fix),
+    ];
   }
 }
 

@@ -129,7 +129,8 @@ function planByFile(from: MysqlPosition, state: ServerState): ReadPlan {
       code: 'SOURCE_SERVER_CHANGED',
       fault: 'fatal',
       message: 'this is another server than the one that the log was written from, and without GTIDs nobody can tell where to go on',
-      remedy: 'Connect to the old server again. If it is gone, load the tables again and start a new pipeline at the position of the load (source.mysql.start); see the runbook. With gtid_mode = ON a failover needs nobody.',
+      remedy:
+        'Connect to the old server again. If it is gone, load the tables again and start a new pipeline at the position of the load (source.mysql.start); see the runbook. With gtid_mode = ON a failover needs nobody.',
     });
   }
   const size = state.files.get(from.file);

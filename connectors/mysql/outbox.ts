@@ -138,7 +138,14 @@ export class Outbox {
 
   #cut(open: boolean): void {
     const { position, throughUs, caughtUp } = this.#progress;
-    this.#batches.push({ changes: this.#pending, bytes: this.#pendingBytes, open, position: position(), throughUs: throughUs(), caughtUp: caughtUp() });
+    this.#batches.push({
+      changes: this.#pending,
+      bytes: this.#pendingBytes,
+      open,
+      position: position(),
+      throughUs: throughUs(),
+      caughtUp: caughtUp(),
+    });
     this.#queuedBytes += this.#pendingBytes;
     this.#pending = [];
     this.#pendingBytes = 0;

@@ -60,7 +60,7 @@ export class MysqlSource implements Source {
     const { start } = this.#settings;
     await using metadata = await Metadata.open(this.#settings);
     const end = endPosition(await serverState(metadata));
-    const position = start === undefined ? end : named(start, end);
+    const position = { ...(start === undefined ? end : named(start, end)), epoch: newEpoch() };
     this.#options.logger.info(
       { position: describePosition(position), by: start === undefined ? 'the end of the binlog now' : 'the configuration' },
       'new pipeline starts',
@@ -155,6 +155,12 @@ async function unlessAborted<T extends Disposable>(opening: Promise<T>, signal: 
     signal.removeEventListener('abort', abort);
   }
 }
+
+/**
+ * A new log begins above every version that an older log of the same tables left in a target (Redis keeps one beside each
+ * row): epochs count the failovers of one log, of which there is never one a second.
+ */
+const newEpoch = (): number => Math.floor(Date.now() / 1000);
 
 /** Far from the small numbers that people give their servers. */
 const randomServerId = (): number => randomInt(2 ** 31, 2 ** 32 - 1);

@@ -5,7 +5,8 @@
 import { hostname } from 'node:os';
 import { DatabaseSync } from 'node:sqlite';
 import { shareOut } from '../../src/core/group-share.ts';
-import type { LogMember, Offsets, PartitionId, PartTrouble } from '../../src/core/ports.ts';
+import type { LogMember, PartTrouble } from '../../src/core/log-state.ts';
+import type { Offsets, PartitionId } from '../../src/core/ports.ts';
 import { guarded } from './errors.ts';
 import type { Timing } from './settings.ts';
 

@@ -4,18 +4,8 @@ import { dirname } from 'node:path';
 import type { TableSchema } from '../../src/core/change.ts';
 import { logClosed } from '../../src/core/log-errors.ts';
 import { partitionsOf } from '../../src/core/partition.ts';
-import type {
-  Delivery,
-  Finding,
-  Log,
-  LogRecord,
-  LogState,
-  Offsets,
-  PartitionId,
-  PartTrouble,
-  ReadPlaces,
-  Writer,
-} from '../../src/core/ports.ts';
+import type { LogState, PartTrouble } from '../../src/core/log-state.ts';
+import type { Delivery, Finding, Log, LogRecord, Offsets, PartitionId, ReadPlaces, Writer } from '../../src/core/ports.ts';
 import { beat } from './beat.ts';
 import { checkLog, freeBytes, roomFinding } from './check.ts';
 import type { SqliteSettings } from './config.ts';

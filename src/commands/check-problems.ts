@@ -98,7 +98,7 @@ function sourceOf(service: ServiceConfig, problems: readonly Problem[]): Problem
   const mapped = new Set(service.mappings.map(({ source }) => `${sourceTable}${tableName(source)}`));
   return problems
     .filter((problem) => (isAboutTable(problem) && mapped.has(problem.where)) || unasked.has(problem.code))
-    .map(({ fix: _, ...problem }) => ({ ...problem, remedy: 'See `crossfade check --only source`.' }));
+    .map(({ code, level, where, message }) => ({ code, level, where, message, remedy: 'See `crossfade check --only source`.' }));
 }
 
 const unasked = new Set(['SOURCE_UNREACHABLE', 'SOURCE_AUTH', 'SOURCE_FAILED']);

@@ -58,7 +58,7 @@ async function asked<T>(server: string, answer: Promise<T>): Promise<T> {
   } catch (thrown) {
     const error = asCrossfadeError(thrown);
     const { code, fault, message } = error;
-    const remedy = /_AUTH$/.test(code)
+    const remedy = code.endsWith('_AUTH')
       ? `Correct user, password and database in the ${server} URL, then run init again; nothing was written.`
       : `Look at host and port in the ${server} URL, at the server and the network, then run init again; nothing was written.`;
     throw /_(AUTH|UNREACHABLE)$/.test(code) ? new CrossfadeError({ code, fault, message, remedy, cause: error.cause }) : error;

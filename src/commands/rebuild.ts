@@ -2,7 +2,8 @@
 import { type Config, loadConfig, type ServiceConfig } from '../config.ts';
 import { CrossfadeError } from '../core/errors.ts';
 import { partitionsOf } from '../core/partition.ts';
-import type { Logger, LogState, PartitionId, Progress, StartRecord } from '../core/ports.ts';
+import type { LogState } from '../core/log-state.ts';
+import type { Logger, PartitionId, Progress, StartRecord } from '../core/ports.ts';
 import { makeLogger } from '../runtime/observe.ts';
 import { openLog, openSink, openSource } from '../wire.ts';
 import type { ExitCode, Invocation } from './command.ts';

@@ -1,5 +1,5 @@
 /** Is the pipeline well? What a monitor may wake somebody for, in a few words each. */
-import type { LogMember } from '../core/ports.ts';
+import type { LogMember } from '../core/log-state.ts';
 import type { Sample, ServiceSample } from './status-sample.ts';
 
 /** Signs of life come every second; so many without one, and the process is frozen, suspended, or cannot write them. */

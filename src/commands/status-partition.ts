@@ -1,5 +1,6 @@
 /** How far a service is in one partition, and whether that can be said at all. */
-import type { Log, LogRecord, LogState, PartitionId, PartitionState, Progress } from '../core/ports.ts';
+import type { LogState } from '../core/log-state.ts';
+import type { Log, LogRecord, PartitionId, PartitionState, Progress } from '../core/ports.ts';
 import { lagOf } from '../runtime/lag.ts';
 
 export interface PartitionSample {

@@ -1,6 +1,6 @@
 /** A look at a pipeline as text for a person: long words are cut, what matters is wrapped. */
 import { numberOf } from '../core/partition.ts';
-import type { LogMember, PartTrouble } from '../core/ports.ts';
+import type { LogMember, PartTrouble } from '../core/log-state.ts';
 import { type Output, table, wrap } from './output.ts';
 import { secondsText } from './run-line.ts';
 import { isSilent } from './status-health.ts';

@@ -2,7 +2,8 @@
 import type { Config, ServiceConfig } from '../config.ts';
 import { tableName } from '../core/change.ts';
 import { partitionsOf, topicOf } from '../core/partition.ts';
-import type { Finding, Log, Logger, LogMember, LogState, PartitionId, PartTrouble, Progress } from '../core/ports.ts';
+import type { LogMember, LogState, PartTrouble } from '../core/log-state.ts';
+import type { Finding, Log, Logger, PartitionId, Progress } from '../core/ports.ts';
 import { type ErrorFields, errorFields } from '../runtime/observe.ts';
 import { openLog, openSink, openSource } from '../wire.ts';
 import { reasonsOf } from './status-health.ts';
@@ -53,6 +54,7 @@ export interface ServiceSample {
 }
 
 const logAsked: Asked = { what: 'the log', code: 'LOG_UNREACHABLE' };
+const askLog = <T>(work: () => Promise<T>) => inTime(logAsked, work);
 
 export async function takeSample(config: Config, logger: Logger, now: () => number = Date.now): Promise<Sample> {
   const describing = describeWithSource(config, logger);
@@ -82,9 +84,11 @@ interface Described {
   readonly describe: (position: string) => string;
 }
 
+const asItIs = (position: string): string => position;
+
 /** Only the source can read positions, also while its server is away; where even that fails they are shown as they are. */
 async function describeWithSource(config: Config, logger: Logger): Promise<Described> {
-  let describe = (position: string): string => position;
+  let describe = asItIs;
   try {
     const end = await askInTime(
       { what: 'the source', code: 'SOURCE_UNREACHABLE' },
@@ -105,7 +109,7 @@ type LogLook = { readonly log: Log; readonly state: LogState } | Unreachable;
 
 async function openedLog(config: Config, logger: Logger): Promise<Log | Unreachable> {
   try {
-    return await inTime(logAsked, () => openLog(config, config.streams, logger));
+    return await askLog(() => openLog(config, config.streams, logger));
   } catch (thrown) {
     return { error: troubleOf(thrown) };
   }
@@ -114,7 +118,7 @@ async function openedLog(config: Config, logger: Logger): Promise<Log | Unreacha
 async function lookAt(log: Log | Unreachable): Promise<LogLook> {
   if ('error' in log) return log;
   try {
-    return { log, state: await inTime(logAsked, () => log.state()) };
+    return { log, state: await askLog(() => log.state()) };
   } catch (thrown) {
     return { error: troubleOf(thrown) };
   }
@@ -163,11 +167,10 @@ async function readService({ config, service, logger, log, now }: ServiceQuestio
   const known = progress;
   const tablesOf = (partition: PartitionId) =>
     service.mappings.map(({ source }) => tableName(source)).filter((name) => config.routing.get(name)?.topic === topicOf(partition));
-  const ask = <T>(work: () => Promise<T>) => inTime(logAsked, work);
   const partitions = await Promise.all(
     service.streams.flatMap(partitionsOf).map((partition) => {
       const question = { partition, tables: tablesOf(partition), progress: known.get(partition), nowMs: now() };
-      return partitionSample('error' in look ? question : { ...question, look: { ...look, ask } });
+      return partitionSample('error' in look ? question : { ...question, look: { ...look, ask: askLog } });
     }),
   );
   return { ...head, ...totalOf(partitions, 'error' in look), partitions };

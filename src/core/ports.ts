@@ -7,6 +7,7 @@
  * connection that is already gone.
  */
 import type { Position, TableId, TableSchema, Version, ChangeEvent } from './change.ts';
+import type { LogState, PartTrouble } from './log-state.ts';
 import type { RecordBatchBuilder } from './record-batch.ts';
 
 export interface Logger {
@@ -203,35 +204,6 @@ export interface ReadPlace {
   readonly term: number;
 }
 export type ReadPlaces = ReadonlyMap<PartitionId, ReadPlace>;
-
-/** A process at the log, in the words by which a person finds it, and how long ago it last showed that it lives. */
-export interface LogMember {
-  readonly who: string;
-  readonly silentSeconds: number;
-}
-
-/** Why a part (`capture`, `apply orders`) does not run, or last did not; its code and its own words, as in CrossfadeError. */
-export interface PartTrouble {
-  readonly code: string;
-  readonly message: string;
-  readonly sinceMs: number;
-}
-
-export interface LogState {
-  readonly start?: StartRecord;
-  readonly complete?: CompleteRecord;
-  readonly partitions: ReadonlyMap<PartitionId, PartitionState>;
-  /** How far each group said it was (advisory: the target's own progress is the truth). */
-  readonly groups: ReadonlyMap<string, Offsets>;
-  /** Who reads for each group, as far as the log knows; a group that nobody reads is absent. */
-  readonly members: ReadonlyMap<string, readonly LogMember[]>;
-  /** Who leads, as far as the log knows. */
-  readonly leader?: LogMember;
-  /** By part; see `Log.trouble`. */
-  readonly troubles: ReadonlyMap<string, PartTrouble>;
-  /** Set when the log has little room left (`warning`) or none (`error`): signs of life and troubles then cannot be written. */
-  readonly room?: Finding;
-}
 
 export interface Log extends AsyncDisposable {
   check(): Promise<readonly Finding[]>;

@@ -1,6 +1,7 @@
 /** Taking partitions: raise the owner epoch in the target, then decide from both sides where each goes on. */
 import { CrossfadeError } from '../core/errors.ts';
-import type { Log, LogState, PartitionId, Progress, Sink } from '../core/ports.ts';
+import type { LogState } from '../core/log-state.ts';
+import type { Log, PartitionId, Progress, Sink } from '../core/ports.ts';
 import { type Resume, resumeOf } from './resume.ts';
 
 export interface ClaimParts {

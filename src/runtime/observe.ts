@@ -99,7 +99,7 @@ interface AppliedTotals {
   /** Time that the target took for them, in all. */
   readonly writeSeconds: number;
 }
-export interface PartState {
+interface PartState {
   readonly state: LoopState;
   /** Why it waits or failed. */
   readonly code?: string;

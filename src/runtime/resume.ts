@@ -1,6 +1,7 @@
 /** Where capture and apply go on after anything died: pure decisions over what the log and the target say (semantics section 9). */
 import { CrossfadeError } from '../core/errors.ts';
-import type { LogRecord, LogState, PartitionId, Progress, ReadPlace, RecordPlace, Tail } from '../core/ports.ts';
+import type { LogState } from '../core/log-state.ts';
+import type { LogRecord, PartitionId, Progress, ReadPlace, RecordPlace, Tail } from '../core/ports.ts';
 import type { Version } from '../core/change.ts';
 import { parseVersion } from '../core/version.ts';
 

@@ -22,6 +22,9 @@ async function createTables(sql: Connection): Promise<void> {
   );
 }
 
+const epochOf = (version = '') => Number.parseInt(version.slice(0, 8), 16);
+const epochAt = (position: string) => (JSON.parse(position) as { epoch: number }).epoch;
+
 describe('with GTIDs', () => {
   let stack: Stack<'mysql'>;
   let replica: Stack<'mysql'>;
@@ -65,11 +68,16 @@ describe('with GTIDs', () => {
     await onReplica(3);
     const after = await readChanges(openReplica(), before.position, 1);
     expect(keysOf(after.changes)).toEqual([3]);
-    expect(after.changes[0]?.version.slice(0, 8)).toBe('00000001');
+    expect(epochOf(after.changes[0]?.version)).toBe(epochAt(start) + 1);
     expect((after.changes[0]?.version ?? '') > (before.changes[1]?.version ?? '')).toBe(true);
     // The first batch already says that this is another epoch, so that it can be written down before any row.
     const first = await readChanges(openReplica(), before.position, 0);
-    expect(JSON.parse(first.position)).toMatchObject({ epoch: 1 });
+    expect(JSON.parse(first.position)).toMatchObject({ epoch: epochAt(start) + 1 });
+  });
+
+  test('a new log begins above every epoch that an older one can have reached', async () => {
+    const minute = Math.floor(Date.now() / 60_000) * 60;
+    expect(epochAt(await open().start())).toBeGreaterThanOrEqual(minute);
   });
 
   test('a replica that lags is waited for', async () => {
@@ -110,7 +118,7 @@ describe('with GTIDs', () => {
     await sql.query("USE shop; INSERT INTO t VALUES (31, 'b')");
     const { changes } = await readChanges(open(), position, 1);
     expect(keysOf(changes)).toEqual([31]);
-    expect(changes[0]?.version.slice(0, 8)).toBe('00000000');
+    expect(epochOf(changes[0]?.version)).toBe(epochAt(start));
   });
 
   test('a frozen server is silent, and that is an error to retry', async (context) => {
@@ -170,7 +178,7 @@ describe('with GTIDs', () => {
     await sql.query("INSERT INTO t VALUES (52, 'next')");
     const { changes } = await readChanges(open(), position, 1);
     expect(keysOf(changes)).toEqual([52]);
-    expect(changes[0]?.version.slice(0, 8)).toBe('00000001');
+    expect(epochOf(changes[0]?.version)).toBe(epochAt(start) + 1);
   });
 });
 

@@ -213,8 +213,8 @@ describe('G11: what is in hand is behind until the target has it', () => {
     const rig = new Rig();
     rig.cluster = new MemoryLogCluster({ codec, logId: 'L', deliveryRecords: 1 });
     const transaction = transactionOf(9);
-    await rig.append([insert('orders', 9, transaction, 0)], true);
-    await rig.append([insert('orders', 10, transaction, 1)]);
+    await rig.append([insert('orders', 9, transaction, 0), insert('orders', 10, transaction, 1)], true);
+    await rig.append([insert('orders', 11, transaction, 2)]);
     await rig.session(2);
     expect(rig.lags.at(0)).toEqual([orders, 9, 2]);
     expect(rig.lags.at(-1)).toEqual([orders, 9, 0]);

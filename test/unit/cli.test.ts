@@ -147,10 +147,9 @@ test('statements are grouped by target, repeated ones once, what is no SQL as a 
   expect(text).toBe(
     '-- run on: source\nSET PERSIST binlog_row_image = FULL;\n\n-- run on: service orders\nCREATE TABLE a (\n  id int\n);\n\n-- run on: log\n-- partitions: 2\n',
   );
-  expect(serversOf([finding('source: a.b', 'SET x'), finding('log', 'partitions: 2'), finding('service orders', 'CREATE TABLE a')])).toEqual([
-    'source',
-    'service orders',
-  ]);
+  expect(
+    serversOf([finding('source: a.b', 'SET x'), finding('log', 'partitions: 2'), finding('service orders', 'CREATE TABLE a')]),
+  ).toEqual(['source', 'service orders']);
 });
 
 test('the line under a running pipeline: rates of the last second, lag, and what is wrong', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { LogState } from '../../src/core/ports.ts';
+import type { LogState } from '../../src/core/log-state.ts';
 import { lagOf, lagSecondsNow } from '../../src/runtime/lag.ts';
 
 const nowMs = 1_000_000;

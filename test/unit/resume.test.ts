@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { LogRecord, LogState, PartitionState, Progress, Tail } from '../../src/core/ports.ts';
+import type { LogState } from '../../src/core/log-state.ts';
+import type { LogRecord, PartitionState, Progress, Tail } from '../../src/core/ports.ts';
 import { versionOf, versionPrefix } from '../../src/core/version.ts';
 import { resumeOf, TailFilter } from '../../src/runtime/resume.ts';
 

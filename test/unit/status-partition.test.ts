@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { partitionSample } from '../../src/commands/status-partition.ts';
-import type { Log, LogRecord, LogState, Progress } from '../../src/core/ports.ts';
+import type { LogState } from '../../src/core/log-state.ts';
+import type { Log, LogRecord, Progress } from '../../src/core/ports.ts';
 
 const nowMs = 1_000_000;
 const state: LogState = {

@@ -78,4 +78,5 @@ test('a log that fails or hangs neither throws nor holds the end up', async () =
   const hanging = rig({ openLog: () => new Promise<never>(() => {}), settleMs: 5 });
   hanging.note.told('failed', error('TARGET_FULL'));
   await hanging.note.settled();
+  expect([failing.noted(), hanging.noted()]).toEqual([undefined, undefined]);
 });
