@@ -161,7 +161,8 @@ function nativeServer(recipe: Recipe, place: Place): Server {
 
 /** Starts the process; tries again while remains of a killed predecessor (its port, its shared memory) are being cleared. */
 async function launch(recipe: Recipe, place: Place, url: string): Promise<void> {
-  const remains = /pre-existing shared memory|lock file .* already exists|Unable to lock/i;
+  // The port: a Redis that is killed just as it forks leaves a child behind that holds it until its rewrite is done.
+  const remains = /pre-existing shared memory|lock file .* already exists|Unable to lock|Address already in use/i;
   const untilMs = Date.now() + 15_000;
   for (;;) {
     const logBytes = logSize(place.folder);
