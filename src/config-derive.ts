@@ -2,7 +2,7 @@
 import type { TransformConfig } from '../transforms/all.ts';
 import { parseTableName, type TableId, tableName } from './core/change.ts';
 import { invariant } from './core/assert.ts';
-import type { StreamSpec } from './core/ports.ts';
+import type { StreamSpec } from './core/log-port.ts';
 import { topicOfStream, topicOfTable } from './core/partition.ts';
 import type { ConfigFile, ServiceFile } from './config-schema.ts';
 import { describeTarget } from './config-targets.ts';

@@ -5,7 +5,7 @@ import { transformSchema } from '../transforms/all.ts';
 import { invariant } from './core/assert.ts';
 import { tableName } from './core/change.ts';
 import { topicOf } from './core/partition.ts';
-import type { PartitionId } from './core/ports.ts';
+import type { PartitionId } from './core/log-port.ts';
 import type { MappingConfig, Streams } from './config-derive.ts';
 import { describeTarget, type TargetKind } from './config-targets.ts';
 

@@ -9,7 +9,7 @@ import { embeddedSchema, type SqliteSettings } from '../connectors/sqlite/config
 import type { TableId } from './core/change.ts';
 import { tableName } from './core/change.ts';
 import { CrossfadeError } from './core/errors.ts';
-import type { PartitionId, StreamSpec } from './core/ports.ts';
+import type { PartitionId, StreamSpec } from './core/log-port.ts';
 import { contradictions, deriveMappings, deriveStreams, type MappingConfig, tableOf } from './config-derive.ts';
 import { mappingHashOf } from './config-mapping-hash.ts';
 import { withMisspelled } from './config-misspelled.ts';

@@ -1,6 +1,6 @@
 /** The closed list of transforms, and how a person writes them. */
 import { z } from 'zod';
-import type { Transform } from '../src/core/ports.ts';
+import type { Transform } from '../src/core/sink-port.ts';
 import { project } from './project.ts';
 import { rename } from './rename.ts';
 

@@ -2,7 +2,7 @@
 import type { ChangeEvent, Row, TableSchema, Value } from '../src/core/change.ts';
 import { CrossfadeError } from '../src/core/errors.ts';
 import { murmur2 } from '../src/core/partition.ts';
-import type { Transform } from '../src/core/ports.ts';
+import type { Transform } from '../src/core/sink-port.ts';
 
 interface Plan {
   readonly schema: TableSchema;

@@ -1,4 +1,4 @@
-import type { Transform } from '../src/core/ports.ts';
+import type { Transform } from '../src/core/sink-port.ts';
 import { columnTransform, invalidTransform } from './columns.ts';
 
 /** Keeps these columns, in the table's order, and drops the others: `project: [id, sku]`. The key's columns must stay. */

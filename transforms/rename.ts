@@ -1,5 +1,5 @@
 import type { TableSchema } from '../src/core/change.ts';
-import type { Transform } from '../src/core/ports.ts';
+import type { Transform } from '../src/core/sink-port.ts';
 import { columnTransform, invalidTransform } from './columns.ts';
 
 /** Gives columns other names: `rename: { full_name: name }`. All at once, so that two can swap: `{ a: b, b: a }`. */

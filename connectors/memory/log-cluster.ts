@@ -7,7 +7,7 @@ import { shareOut } from '../../src/core/group-share.ts';
 import { partitionsChanged, unknownPartition } from '../../src/core/log-errors.ts';
 import { partitionsOf } from '../../src/core/partition.ts';
 import type { PartTrouble } from '../../src/core/log-state.ts';
-import type { CompleteRecord, PartitionId, PartitionState, RecordPlace, StartRecord, StreamSpec } from '../../src/core/ports.ts';
+import type { CompleteRecord, PartitionId, PartitionState, RecordPlace, StartRecord, StreamSpec } from '../../src/core/log-port.ts';
 import { type Codec, decodeRecordBatch, type RecordBatchBuilder } from '../../src/core/record-batch.ts';
 
 export interface MemoryLogSettings {

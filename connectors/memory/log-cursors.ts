@@ -1,5 +1,5 @@
 import { aheadOfLog, lostHistory } from '../../src/core/log-errors.ts';
-import type { Delivery, LogRecord, PartitionId, ReadPlace } from '../../src/core/ports.ts';
+import type { Delivery, LogRecord, PartitionId, ReadPlace } from '../../src/core/log-port.ts';
 import { decodeRecordBatch } from '../../src/core/record-batch.ts';
 import { TermFilter } from '../../src/core/term-filter.ts';
 import type { MemoryLogCluster } from './log-cluster.ts';

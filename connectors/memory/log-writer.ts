@@ -2,7 +2,7 @@ import type { TableSchema } from '../../src/core/change.ts';
 import { invariant } from '../../src/core/assert.ts';
 import { faultPoint } from '../../src/core/fault-point.ts';
 import { fenced, logClosed, logFull, unknownPartition, writerBroken } from '../../src/core/log-errors.ts';
-import type { Append, CompleteRecord, StartRecord, Tail, Writer } from '../../src/core/ports.ts';
+import type { Append, CompleteRecord, StartRecord, Tail, Writer } from '../../src/core/log-port.ts';
 import type { MemoryLogCluster, MemoryOwner } from './log-cluster.ts';
 
 /** A process that may die: then nothing more that it asked for happens. */

@@ -3,18 +3,8 @@ import type { TableSchema } from '../../src/core/change.ts';
 import { logClosed, lostHistory } from '../../src/core/log-errors.ts';
 import { partitionsOf } from '../../src/core/partition.ts';
 import type { LogState, PartTrouble } from '../../src/core/log-state.ts';
-import type {
-  Delivery,
-  Finding,
-  Log,
-  LogRecord,
-  Offsets,
-  PartitionId,
-  ReadPlace,
-  ReadPlaces,
-  StreamSpec,
-  Writer,
-} from '../../src/core/ports.ts';
+import type { Delivery, Log, LogRecord, Offsets, PartitionId, ReadPlace, ReadPlaces, StreamSpec, Writer } from '../../src/core/log-port.ts';
+import type { Finding } from '../../src/core/ports.ts';
 import { decodeRecordBatch } from '../../src/core/record-batch.ts';
 import type { MemoryLogCluster } from './log-cluster.ts';
 import { type DeliveryLimits, MemoryCursors } from './log-cursors.ts';

@@ -4,7 +4,9 @@ import { keyText } from '../../src/core/canonical.ts';
 import { tableName, type Row, type TableSchema } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import { faultPoint } from '../../src/core/fault-point.ts';
-import type { Entry, Finding, Mapping, PartitionId, Progress, Sink, SinkBatch } from '../../src/core/ports.ts';
+import type { Entry, Mapping, Progress, Sink, SinkBatch } from '../../src/core/sink-port.ts';
+import type { Finding } from '../../src/core/ports.ts';
+import type { PartitionId } from '../../src/core/log-port.ts';
 
 interface StoredProgress {
   ownerEpoch: number;

@@ -3,7 +3,7 @@
  * reader. The hook uses private members of exactly zongji 0.9.0: test/integration/mysql-stream.test.ts fails when they change.
  */
 import ZongJi from '@vlasky/zongji';
-import type { SourceBatch } from '../../src/core/ports.ts';
+import type { SourceBatch } from '../../src/core/source-port.ts';
 import { CrossfadeError, asCrossfadeError } from '../../src/core/errors.ts';
 import { connectionOptions, serverName } from './connect.ts';
 import type { MysqlSettings } from './config.ts';

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Position } from '../../src/core/change.ts';
-import type { RowChange, SourceBatch } from '../../src/core/ports.ts';
+import type { RowChange, SourceBatch } from '../../src/core/source-port.ts';
 
 const cutBytes = 512 * 1024;
 export const highBytes = 8 * 1024 * 1024;

@@ -28,7 +28,7 @@ import { countRows, decodeRows, parseRowsHeader, type RowsKind } from './rows.ts
 import { Shapes, tableId } from './shapes.ts';
 import { meaningOf, type StatementMeaning } from './statement.ts';
 import { placeText, TransactionAssembler, type EndedTransaction, type Place, type TransactionReceiver } from './transaction.ts';
-import type { RowChange } from '../../src/core/ports.ts';
+import type { RowChange } from '../../src/core/source-port.ts';
 
 export class BinlogReader implements TransactionReceiver {
   readonly #plan: ReadPlan;

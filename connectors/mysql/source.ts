@@ -2,7 +2,8 @@
 import { randomInt } from 'node:crypto';
 import { tableName, type Position, type TableId, type TableSchema } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
-import type { Finding, Logger, Source, SourceBatch } from '../../src/core/ports.ts';
+import type { Finding, Logger } from '../../src/core/ports.ts';
+import type { Source, SourceBatch } from '../../src/core/source-port.ts';
 import { BinlogStream } from './binlog.ts';
 import { checkSource } from './check.ts';
 import type { MysqlSettings } from './config.ts';

@@ -5,7 +5,7 @@
 import { crc32 } from 'node:zlib';
 import type { TableSchema } from '../../src/core/change.ts';
 import type { CrossfadeError } from '../../src/core/errors.ts';
-import type { RowChange, Transaction } from '../../src/core/ports.ts';
+import type { RowChange, Transaction } from '../../src/core/source-port.ts';
 import { versionPrefix } from '../../src/core/version.ts';
 import { corruptEvent, unsupportedEvent } from './errors.ts';
 import type { GtidEvent } from './gtid-event.ts';

@@ -1,7 +1,7 @@
 /** A batch as steps: folded and set by set, or change by change in order when the sets collide with a constraint. */
 import type { Row } from '../../src/core/change.ts';
 import { foldEntries, type FoldedRow } from '../../src/core/fold.ts';
-import type { Entry } from '../../src/core/ports.ts';
+import type { Entry } from '../../src/core/sink-port.ts';
 import type { Step } from './pipeline.ts';
 import { columnArrays, copyText, type TablePlan } from './plan.ts';
 

@@ -1,7 +1,8 @@
 /** Everything that would stop a sink or bend a value, found at once, each with the statement that mends it. */
 import { tableName, type TableSchema } from '../../src/core/change.ts';
 import { CrossfadeError, type ErrorCode } from '../../src/core/errors.ts';
-import type { Finding, Mapping } from '../../src/core/ports.ts';
+import type { Finding } from '../../src/core/ports.ts';
+import type { Mapping } from '../../src/core/sink-port.ts';
 import { hasUniqueKey, readTable, type TargetTable } from './catalog.ts';
 import { checkForeignKeys } from './check-foreign-keys.ts';
 import { fitOf, isWorthWarning } from './compatibility.ts';

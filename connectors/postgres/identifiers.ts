@@ -1,5 +1,5 @@
 /** Names as Postgres writes them: always quoted, so that no name is ever folded, reserved or code. */
-import type { Mapping } from '../../src/core/ports.ts';
+import type { Mapping } from '../../src/core/sink-port.ts';
 
 export interface TargetName {
   readonly schema: string;

@@ -1,7 +1,7 @@
 /** The plans of one sink's mappings, made when the first row of a shape arrives. */
 import { invariant } from '../../src/core/assert.ts';
 import type { TableSchema } from '../../src/core/change.ts';
-import type { Entry, Mapping } from '../../src/core/ports.ts';
+import type { Entry, Mapping } from '../../src/core/sink-port.ts';
 import { Alterations } from './alterations.ts';
 import { readTable } from './catalog.ts';
 import { valuePolicies } from './config.ts';

@@ -1,5 +1,6 @@
 /** The table of progress in the target: who owns a partition, and how far it was applied. */
-import type { PartitionId, Progress } from '../../src/core/ports.ts';
+import type { PartitionId } from '../../src/core/log-port.ts';
+import type { Progress } from '../../src/core/sink-port.ts';
 import type { Step, StepResult } from './pipeline.ts';
 import { translated, type Session } from './session.ts';
 

@@ -1,6 +1,6 @@
 /** Where a value lies that the target cannot hold: offsets of its batch, and the transaction where that can be found out. */
 import { CrossfadeError } from '../../src/core/errors.ts';
-import type { Entry, SinkBatch } from '../../src/core/ports.ts';
+import type { Entry, SinkBatch } from '../../src/core/sink-port.ts';
 import { type PlanOf, singleSteps } from './batch.ts';
 
 /** The same error with the place in its message; any other error as it is. */

@@ -2,7 +2,9 @@
 import type { TableSchema } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import { faultPoint } from '../../src/core/fault-point.ts';
-import type { Entry, Finding, Logger, Mapping, PartitionId, Progress, Sink, SinkBatch } from '../../src/core/ports.ts';
+import type { Entry, Mapping, Progress, Sink, SinkBatch } from '../../src/core/sink-port.ts';
+import type { Finding, Logger } from '../../src/core/ports.ts';
+import type { PartitionId } from '../../src/core/log-port.ts';
 import { foldedSteps, singleSteps, type RowStep } from './batch.ts';
 import { checkTarget } from './check.ts';
 import type { PostgresSettings } from './config.ts';

@@ -2,7 +2,8 @@
 import type { Version } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import { topicOf } from '../../src/core/partition.ts';
-import type { PartitionId, Progress } from '../../src/core/ports.ts';
+import type { PartitionId } from '../../src/core/log-port.ts';
+import type { Progress } from '../../src/core/sink-port.ts';
 
 export interface OwnKeys {
   /** A set: every partition that this service ever claimed. */

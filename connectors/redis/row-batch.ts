@@ -2,7 +2,7 @@
 import type { Row, TableSchema, Value, Version } from '../../src/core/change.ts';
 import { invariant } from '../../src/core/assert.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
-import type { Entry, Mapping } from '../../src/core/ports.ts';
+import type { Entry, Mapping } from '../../src/core/sink-port.ts';
 import { parseKeyTemplate, renderKey, type KeyTemplate } from './key-template.ts';
 import type { Argument } from './connection.ts';
 

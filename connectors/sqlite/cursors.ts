@@ -1,7 +1,7 @@
 /** Where one reader stands in its partitions, and what it gets next: one partition after the other, so none starves. */
 import type { StatementSync } from 'node:sqlite';
 import { aheadOfLog, corrupt, lostHistory, unknownPartition } from '../../src/core/log-errors.ts';
-import type { Delivery, LogRecord, PartitionId, PartitionState, ReadPlace } from '../../src/core/ports.ts';
+import type { Delivery, LogRecord, PartitionId, PartitionState, ReadPlace } from '../../src/core/log-port.ts';
 import { decodeRecordBatch, type Codec } from '../../src/core/record-batch.ts';
 import { TermFilter } from '../../src/core/term-filter.ts';
 import { guarded } from './errors.ts';

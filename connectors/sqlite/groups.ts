@@ -6,7 +6,7 @@ import { hostname } from 'node:os';
 import { DatabaseSync } from 'node:sqlite';
 import { shareOut } from '../../src/core/group-share.ts';
 import type { LogMember, PartTrouble } from '../../src/core/log-state.ts';
-import type { Offsets, PartitionId } from '../../src/core/ports.ts';
+import type { Offsets, PartitionId } from '../../src/core/log-port.ts';
 import { guarded } from './errors.ts';
 import type { Timing } from './settings.ts';
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Logger, PartitionId } from '../../src/core/ports.ts';
+import type { Logger } from '../../src/core/ports.ts';
+import type { PartitionId } from '../../src/core/log-port.ts';
 import { beat } from './beat.ts';
 import type { GroupsFile } from './groups.ts';
 import type { Timing } from './settings.ts';

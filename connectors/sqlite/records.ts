@@ -1,6 +1,6 @@
 /** The control records and tails of the log's file, as they are read and written. */
 import { partitionId } from '../../src/core/partition.ts';
-import type { CompleteRecord, PartitionId, PartitionState, StartRecord } from '../../src/core/ports.ts';
+import type { CompleteRecord, PartitionId, PartitionState, StartRecord } from '../../src/core/log-port.ts';
 import { corrupt } from '../../src/core/log-errors.ts';
 import { guarded } from './errors.ts';
 import type { Store } from './store.ts';

@@ -1,6 +1,7 @@
 /** Deletes old batches: by age and by size, oldest first, never one that a known group or a resume may still need. */
 import { partitionId } from '../../src/core/partition.ts';
-import type { Logger, PartitionId } from '../../src/core/ports.ts';
+import type { Logger } from '../../src/core/ports.ts';
+import type { PartitionId } from '../../src/core/log-port.ts';
 import type { Store } from './store.ts';
 
 export interface RetentionLimits {

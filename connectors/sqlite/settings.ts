@@ -1,4 +1,5 @@
-import type { Logger, StreamSpec } from '../../src/core/ports.ts';
+import type { Logger } from '../../src/core/ports.ts';
+import type { StreamSpec } from '../../src/core/log-port.ts';
 import type { Codec } from '../../src/core/record-batch.ts';
 
 export interface SqliteLogOptions {

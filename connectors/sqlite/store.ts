@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import { partitionsChanged } from '../../src/core/log-errors.ts';
 import { partitionId } from '../../src/core/partition.ts';
-import type { PartitionId, StreamSpec } from '../../src/core/ports.ts';
+import type { PartitionId, StreamSpec } from '../../src/core/log-port.ts';
 import { guarded, isBusy, isNoDatabase, sqliteError } from './errors.ts';
 
 /** "CFXL": tells our file from any other SQLite file. */

@@ -5,7 +5,7 @@ import { invariant } from '../../src/core/assert.ts';
 import type { TableSchema } from '../../src/core/change.ts';
 import { faultPoint } from '../../src/core/fault-point.ts';
 import { fenced, logClosed, unknownPartition, writerBroken } from '../../src/core/log-errors.ts';
-import type { Append, CompleteRecord, PartitionId, StartRecord, Tail, Writer } from '../../src/core/ports.ts';
+import type { Append, CompleteRecord, PartitionId, StartRecord, Tail, Writer } from '../../src/core/log-port.ts';
 import type { Codec } from '../../src/core/record-batch.ts';
 import { readContents } from './records.ts';
 import type { Store } from './store.ts';

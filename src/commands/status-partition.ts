@@ -1,6 +1,7 @@
 /** How far a service is in one partition, and whether that can be said at all. */
 import type { LogState } from '../core/log-state.ts';
-import type { Log, LogRecord, PartitionId, PartitionState, Progress } from '../core/ports.ts';
+import type { Log, LogRecord, PartitionId, PartitionState } from '../core/log-port.ts';
+import type { Progress } from '../core/sink-port.ts';
 import { lagOf } from '../runtime/lag.ts';
 
 export interface PartitionSample {

@@ -1,7 +1,7 @@
 /** `crossfade status`: two looks at the pipeline a second apart, and what changed between them. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { loadConfig } from '../config.ts';
-import type { PartitionId } from '../core/ports.ts';
+import type { PartitionId } from '../core/log-port.ts';
 import { makeLogger } from '../runtime/observe.ts';
 import type { ExitCode, Invocation } from './command.ts';
 import { statusReport } from './status-report.ts';

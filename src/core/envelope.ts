@@ -5,7 +5,8 @@
 import type { ChangeEvent, Row, TableSchema } from './change.ts';
 import { CrossfadeError } from './errors.ts';
 import { parseExactJson } from './exact-json.ts';
-import type { LogRecord, RowChange, Transaction } from './ports.ts';
+import type { LogRecord } from './log-port.ts';
+import type { RowChange, Transaction } from './source-port.ts';
 import { rowReader } from './row-json.ts';
 
 export const connectorVersion = '0.1.0';

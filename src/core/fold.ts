@@ -1,7 +1,7 @@
 /** The last change of every key in a batch: fewer writes, and the only form that one upsert statement accepts. */
 import type { Row } from './change.ts';
 import { invariant } from './assert.ts';
-import type { Entry } from './ports.ts';
+import type { Entry } from './sink-port.ts';
 import { keyText } from './canonical.ts';
 
 export interface FoldedRow {

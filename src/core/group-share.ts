@@ -1,5 +1,5 @@
 /** Who reads which partition: the same answer in every member, from the member list alone. */
-import type { PartitionId } from './ports.ts';
+import type { PartitionId } from './log-port.ts';
 
 export interface GroupMember {
   readonly id: string;

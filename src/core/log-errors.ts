@@ -1,6 +1,6 @@
 /** What every log says in the same words, whatever keeps it: the runbook has one heading for each. */
 import { CrossfadeError } from './errors.ts';
-import type { PartitionId } from './ports.ts';
+import type { PartitionId } from './log-port.ts';
 
 export function fenced(term: number, current: number | undefined): CrossfadeError {
   return new CrossfadeError({

@@ -1,5 +1,6 @@
 /** What a look at the log shows, from outside and without taking part. */
-import type { CompleteRecord, Finding, Offsets, PartitionId, PartitionState, StartRecord } from './ports.ts';
+import type { CompleteRecord, Offsets, PartitionId, PartitionState, StartRecord } from './log-port.ts';
+import type { Finding } from './ports.ts';
 
 /** A process at the log, in the words by which a person finds it, and how long ago it last showed that it lives. */
 export interface LogMember {

@@ -1,6 +1,6 @@
 /** Which topic and partition a row belongs to, and their names: chosen by us and nobody else, so that both logs agree for ever. */
 import type { TableId } from './change.ts';
-import type { PartitionId, StreamSpec } from './ports.ts';
+import type { PartitionId, StreamSpec } from './log-port.ts';
 
 export const partitionId = (topic: string, number: number): PartitionId => `${topic}#${number}`;
 

@@ -4,7 +4,7 @@
  * Layout: https://kafka.apache.org/documentation/#recordbatch
  */
 import { invariant } from './assert.ts';
-import type { LogRecord } from './ports.ts';
+import type { LogRecord } from './log-port.ts';
 import { CrossfadeError } from './errors.ts';
 import { corrupt } from './log-errors.ts';
 import { type EncodedHeaders, HeaderReader } from './record-headers.ts';

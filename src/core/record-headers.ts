@@ -1,6 +1,6 @@
 /** The headers of a row's record: version, term, commit-ts-us, schema, open, and Debezium's two of a key change. */
 import { invariant } from './assert.ts';
-import type { LogRecord } from './ports.ts';
+import type { LogRecord } from './log-port.ts';
 import { corrupt } from './log-errors.ts';
 import { versionWidth } from './version.ts';
 import { readVarint, varintSize, writeVarint, type Cursor } from './varint.ts';

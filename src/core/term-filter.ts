@@ -1,5 +1,5 @@
 /** The fence that holds even where the log forgot a producer: a record of an older leader behind a newer one's is no record. */
-import type { LogRecord, PartitionId } from './ports.ts';
+import type { LogRecord, PartitionId } from './log-port.ts';
 
 export class TermFilter {
   readonly #highest = new Map<PartitionId, number>();

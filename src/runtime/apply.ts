@@ -4,19 +4,9 @@ import { invariant } from '../core/assert.ts';
 import { readEnvelope } from '../core/envelope.ts';
 import { asCrossfadeError, CrossfadeError } from '../core/errors.ts';
 import { faultPoint } from '../core/fault-point.ts';
-import type {
-  Delivery,
-  Entry,
-  Log,
-  Logger,
-  LogRecord,
-  Mapping,
-  PartitionId,
-  ReadPlace,
-  ReadPlaces,
-  Sink,
-  SinkBatch,
-} from '../core/ports.ts';
+import type { Delivery, Log, LogRecord, PartitionId, ReadPlace, ReadPlaces } from '../core/log-port.ts';
+import type { Entry, Mapping, Sink, SinkBatch } from '../core/sink-port.ts';
+import type { Logger } from '../core/ports.ts';
 import { claimPartitions } from './claim.ts';
 import type { Run } from './loop.ts';
 import type { ApplyMeters } from './meters.ts';

@@ -1,7 +1,9 @@
 /** Source → log. One session: lead, read the tail after the fence, resume, stream; everything else is the loop's. */
 import type { TableSchema } from '../core/change.ts';
 import { faultPoint } from '../core/fault-point.ts';
-import type { Append, Log, Logger, Source, SourceBatch, Tail, Writer } from '../core/ports.ts';
+import type { Append, Log, Tail, Writer } from '../core/log-port.ts';
+import type { Logger } from '../core/ports.ts';
+import type { Source, SourceBatch } from '../core/source-port.ts';
 import { Encoder, type Routing } from './encode.ts';
 import type { Run } from './loop.ts';
 import type { CaptureMeters } from './meters.ts';

@@ -1,7 +1,8 @@
 /** Taking partitions: raise the owner epoch in the target, then decide from both sides where each goes on. */
 import { CrossfadeError } from '../core/errors.ts';
 import type { LogState } from '../core/log-state.ts';
-import type { Log, PartitionId, Progress, Sink } from '../core/ports.ts';
+import type { Log, PartitionId } from '../core/log-port.ts';
+import type { Progress, Sink } from '../core/sink-port.ts';
 import { type Resume, resumeOf } from './resume.ts';
 
 export interface ClaimParts {

@@ -1,6 +1,6 @@
 /** Lag as a person on call means it: how old is what a reader of the target sees? */
 import type { LogState } from '../core/log-state.ts';
-import type { PartitionId } from '../core/ports.ts';
+import type { PartitionId } from '../core/log-port.ts';
 
 export interface Lag {
   /** undefined: the pipeline never started, so there is nothing that could be late. */

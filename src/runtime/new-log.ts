@@ -1,6 +1,7 @@
 /** Before a log begins at the source's present: is it really the first one? Pure decisions over what the targets say. */
 import { CrossfadeError } from '../core/errors.ts';
-import type { PartitionId, Progress } from '../core/ports.ts';
+import type { PartitionId } from '../core/log-port.ts';
+import type { Progress } from '../core/sink-port.ts';
 
 /** What one service's target says of this pipeline. */
 export interface AppliedBefore {

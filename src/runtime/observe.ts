@@ -4,7 +4,8 @@
  */
 import { pino } from 'pino';
 import { asCrossfadeError, type ErrorCode, type Fault, nameAndCode } from '../core/errors.ts';
-import type { Logger, PartitionId } from '../core/ports.ts';
+import type { Logger } from '../core/ports.ts';
+import type { PartitionId } from '../core/log-port.ts';
 import type { Standing } from './lag.ts';
 import type { LoopState } from './loop.ts';
 import type { ApplyMeters, CaptureMeters, StateMeters } from './meters.ts';

@@ -1,7 +1,8 @@
 /** Where capture and apply go on after anything died: pure decisions over what the log and the target say (semantics section 9). */
 import { CrossfadeError } from '../core/errors.ts';
 import type { LogState } from '../core/log-state.ts';
-import type { LogRecord, PartitionId, Progress, ReadPlace, RecordPlace, Tail } from '../core/ports.ts';
+import type { LogRecord, PartitionId, ReadPlace, RecordPlace, Tail } from '../core/log-port.ts';
+import type { Progress } from '../core/sink-port.ts';
 import type { Version } from '../core/change.ts';
 import { parseVersion } from '../core/version.ts';
 

@@ -1,5 +1,5 @@
 import { tableName, type TableSchema } from '../core/change.ts';
-import type { LogRecord } from '../core/ports.ts';
+import type { LogRecord } from '../core/log-port.ts';
 
 /**
  * Cuts records where a table's shape changes. Within one shape equal keys are equal text and the last change of a key is

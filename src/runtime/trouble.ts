@@ -1,7 +1,8 @@
 /** Leaves in the log why a part does not run, so that `crossfade status` can still tell when the process is long gone. */
 import type { CrossfadeError, ErrorCode } from '../core/errors.ts';
 import type { PartTrouble } from '../core/log-state.ts';
-import type { Log, Logger } from '../core/ports.ts';
+import type { Log } from '../core/log-port.ts';
+import type { Logger } from '../core/ports.ts';
 import type { LoopState } from './loop.ts';
 
 export interface TroubleParts {

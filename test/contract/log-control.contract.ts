@@ -2,7 +2,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { CrossfadeError } from '../../src/core/errors.ts';
-import type { StreamSpec } from '../../src/core/ports.ts';
+import type { StreamSpec } from '../../src/core/log-port.ts';
 import {
   ascends,
   consume,

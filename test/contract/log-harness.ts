@@ -1,7 +1,7 @@
 /** What the log's contract needs to know of an implementation, and the few things that all its tests share. */
 import { expect, onTestFinished } from 'vitest';
 import { CrossfadeError, type ErrorCode } from '../../src/core/errors.ts';
-import type { Log, PartitionId, StreamSpec } from '../../src/core/ports.ts';
+import type { Log, PartitionId, StreamSpec } from '../../src/core/log-port.ts';
 import type { RecordBatchBuilder } from '../../src/core/record-batch.ts';
 import { Consumer } from './log-rows.ts';
 

@@ -1,6 +1,6 @@
 /** Delivery, groups and fences, and how everything ends. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { PartitionId, StreamSpec } from '../../src/core/ports.ts';
+import type { PartitionId, StreamSpec } from '../../src/core/log-port.ts';
 import { consume, drain, expectCode, type MakeHarness, never, orders, ordersStream, people, startHarness } from './log-harness.ts';
 import { collect, Consumer, numberOf, range, rows, until } from './log-rows.ts';
 

@@ -1,6 +1,6 @@
 /** Rows for the log's tests: what a capture would append, and what of it a reader must see again. */
 import type { TableSchema } from '../../src/core/change.ts';
-import type { Delivery, Log, LogRecord, Offsets, PartitionId, ReadPlaces } from '../../src/core/ports.ts';
+import type { Delivery, Log, LogRecord, Offsets, PartitionId, ReadPlaces } from '../../src/core/log-port.ts';
 import { RecordBatchBuilder } from '../../src/core/record-batch.ts';
 import { EncodedHeaders } from '../../src/core/record-headers.ts';
 import { versionOf, versionPrefix } from '../../src/core/version.ts';

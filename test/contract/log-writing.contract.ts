@@ -1,6 +1,6 @@
 /** Appending, and who may. */
 import { describe, expect, test } from 'vitest';
-import type { StreamSpec, Writer } from '../../src/core/ports.ts';
+import type { StreamSpec, Writer } from '../../src/core/log-port.ts';
 import { ascends, consume, expectCode, type MakeHarness, never, orders, ordersStream, people, startHarness } from './log-harness.ts';
 import { collect, numberOf, peopleSchema, range, rows, tombstone, until, versionAt } from './log-rows.ts';
 

@@ -2,7 +2,8 @@
 import * as fc from 'fast-check';
 
 import type { ChangeEvent, Row, TableSchema } from '../../src/core/change.ts';
-import type { Entry, PartitionId, Progress, SinkBatch } from '../../src/core/ports.ts';
+import type { Entry, Progress, SinkBatch } from '../../src/core/sink-port.ts';
+import type { PartitionId } from '../../src/core/log-port.ts';
 import { versionOf, versionPrefix } from '../../src/core/version.ts';
 
 export const people: TableSchema = {

@@ -1,7 +1,7 @@
 /** The part of the sinks' contract that only a store with transactions can keep. */
 import { describe, expect, test } from 'vitest';
 
-import type { Sink } from '../../src/core/ports.ts';
+import type { Sink } from '../../src/core/sink-port.ts';
 import { byJson, History, insert, person, remove, update } from './sink-histories.ts';
 
 export interface TransactionStage {

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 import type { Row } from '../../src/core/change.ts';
-import type { Mapping, Sink } from '../../src/core/ports.ts';
+import type { Mapping, Sink } from '../../src/core/sink-port.ts';
 import { byJson, contractTables, History, insert, member, people, person, realise, remove, update, wishes } from './sink-histories.ts';
 import { openTransactionTests } from './sink-transactions.contract.ts';
 

@@ -4,7 +4,7 @@ import { writeSync } from 'node:fs';
 import { openSqliteLog } from '../../connectors/sqlite/log.ts';
 import { codec } from '../../src/codec.ts';
 import { asCrossfadeError } from '../../src/core/errors.ts';
-import type { Log, ReadPlace, StreamSpec } from '../../src/core/ports.ts';
+import type { Log, ReadPlace, StreamSpec } from '../../src/core/log-port.ts';
 import { parseVersion } from '../../src/core/version.ts';
 import { rows } from './log-rows.ts';
 import { quiet, testTiming } from './sqlite-harness.ts';

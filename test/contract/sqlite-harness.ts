@@ -6,7 +6,8 @@ import { openSqliteLog } from '../../connectors/sqlite/log.ts';
 import type { SqliteLogOptions } from '../../connectors/sqlite/settings.ts';
 import { codec } from '../../src/codec.ts';
 import { numberOf, topicOf } from '../../src/core/partition.ts';
-import type { Log, Logger, PartitionId, StreamSpec } from '../../src/core/ports.ts';
+import type { Log, PartitionId, StreamSpec } from '../../src/core/log-port.ts';
+import type { Logger } from '../../src/core/ports.ts';
 import type { RecordBatchBuilder } from '../../src/core/record-batch.ts';
 import type { LogHarness, OpenOptions } from './log-harness.ts';
 

@@ -2,7 +2,8 @@
 import { postgresSchema, type PostgresSettings } from '../../connectors/postgres/config.ts';
 import { openPostgresSink } from '../../connectors/postgres/sink.ts';
 import type { ChangeEvent, ColumnSchema, TableSchema } from '../../src/core/change.ts';
-import type { Entry, Logger, Mapping, Sink, SinkBatch } from '../../src/core/ports.ts';
+import type { Entry, Mapping, Sink, SinkBatch } from '../../src/core/sink-port.ts';
+import type { Logger } from '../../src/core/ports.ts';
 import { versionOf, versionPrefix } from '../../src/core/version.ts';
 import type { Operation } from '../contract/sink-histories.ts';
 import { freshPostgresDatabase, type PostgresDatabase } from '../support/servers.ts';

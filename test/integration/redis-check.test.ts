@@ -2,7 +2,8 @@
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
-import type { Finding, Sink } from '../../src/core/ports.ts';
+import type { Finding } from '../../src/core/ports.ts';
+import type { Sink } from '../../src/core/sink-port.ts';
 import type { Stack } from '../../stack/stack.ts';
 import { privateStack } from '../support/servers.ts';
 import { batchOf, openSink, tableOf } from './redis-harness.ts';

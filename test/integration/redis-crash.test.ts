@@ -8,7 +8,7 @@ import { redisSchema } from '../../connectors/redis/config.ts';
 import { connectRedis, isUsable, loadScript, runScript } from '../../connectors/redis/connection.ts';
 import type { Change, Row } from '../../src/core/change.ts';
 import { asCrossfadeError } from '../../src/core/errors.ts';
-import type { Sink, SinkBatch } from '../../src/core/ports.ts';
+import type { Sink, SinkBatch } from '../../src/core/sink-port.ts';
 import type { Server } from '../../stack/server.ts';
 import { privateStack } from '../support/servers.ts';
 import { batchOf, fieldsOf, hashes, openSink, progressAt, quiet, tableOf } from './redis-harness.ts';

@@ -4,7 +4,9 @@ import type { Redis } from 'ioredis';
 import { redisSchema } from '../../connectors/redis/config.ts';
 import { openRedisSink } from '../../connectors/redis/sink.ts';
 import type { Change, ColumnKind, Row, TableSchema } from '../../src/core/change.ts';
-import type { Entry, Logger, PartitionId, Progress, Sink, SinkBatch } from '../../src/core/ports.ts';
+import type { Entry, Progress, Sink, SinkBatch } from '../../src/core/sink-port.ts';
+import type { Logger } from '../../src/core/ports.ts';
+import type { PartitionId } from '../../src/core/log-port.ts';
 import { versionOf, versionPrefix } from '../../src/core/version.ts';
 
 export const quiet: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } fr
 import { ownKeys } from '../../connectors/redis/progress.ts';
 import { Sweeper } from '../../connectors/redis/sweep.ts';
 import type { Change, Row } from '../../src/core/change.ts';
-import type { Sink } from '../../src/core/ports.ts';
+import type { Sink } from '../../src/core/sink-port.ts';
 import { versionOf, versionPrefix } from '../../src/core/version.ts';
 import { freshRedisPrefix, type RedisPrefix } from '../support/servers.ts';
 import { batchOf, fieldsOf, hashes, openSink, progressAt, quiet, removeOwnKeys, tableOf, versionAt } from './redis-harness.ts';

@@ -3,7 +3,9 @@
  * plausible mistake would do; mutations.test.ts shows that the simulation finds every one.
  */
 import { MemoryStore } from '../../connectors/memory/sink.ts';
-import type { Append, Delivery, Log, PartitionId, PartitionState, Sink, Source, Tail, Writer } from '../../src/core/ports.ts';
+import type { Append, Delivery, Log, PartitionId, PartitionState, Tail, Writer } from '../../src/core/log-port.ts';
+import type { Sink } from '../../src/core/sink-port.ts';
+import type { Source } from '../../src/core/source-port.ts';
 import { RecordBatchBuilder } from '../../src/core/record-batch.ts';
 import type { SimulatedProcess } from '../support/faults.ts';
 import { folding, withMethods } from './sinks.ts';

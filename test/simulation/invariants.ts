@@ -4,7 +4,7 @@ import type { MemoryStore } from '../../connectors/memory/sink.ts';
 import { codec } from '../../src/codec.ts';
 import { canonicalValue } from '../../src/core/canonical.ts';
 import { type Row, tableName } from '../../src/core/change.ts';
-import type { LogRecord, PartitionId } from '../../src/core/ports.ts';
+import type { LogRecord, PartitionId } from '../../src/core/log-port.ts';
 import { decodeRecordBatch } from '../../src/core/record-batch.ts';
 import type { PlannedService } from '../support/histories.ts';
 import { ExpectedState, type ExpectedRecord, type Oracle } from './oracle.ts';

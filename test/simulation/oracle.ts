@@ -7,7 +7,7 @@ import { keyText } from '../../src/core/canonical.ts';
 import type { Row } from '../../src/core/change.ts';
 import { tableName } from '../../src/core/change.ts';
 import { partitionId, partitionOf } from '../../src/core/partition.ts';
-import type { PartitionId } from '../../src/core/ports.ts';
+import type { PartitionId } from '../../src/core/log-port.ts';
 import { rowJson } from '../../src/core/row-json.ts';
 import { type Half, versionOf, versionPrefix } from '../../src/core/version.ts';
 import type { Plan } from '../support/histories.ts';

@@ -1,6 +1,7 @@
 /** What is put around the memory sink in every history: a watch on zombies, and the fold that Postgres does. */
 import { foldEntries } from '../../src/core/fold.ts';
-import type { Entry, PartitionId, Sink, SinkBatch } from '../../src/core/ports.ts';
+import type { Entry, Sink, SinkBatch } from '../../src/core/sink-port.ts';
+import type { PartitionId } from '../../src/core/log-port.ts';
 import type { Violate } from './invariants.ts';
 
 /** The same sink with some methods of our own. */

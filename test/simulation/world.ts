@@ -6,7 +6,10 @@ import { type MemoryStore, openMemorySink } from '../../connectors/memory/sink.t
 import { executedOf, openMemorySource } from '../../connectors/memory/source.ts';
 import { codec } from '../../src/codec.ts';
 import { topicOf } from '../../src/core/partition.ts';
-import type { PartitionId, Append, Log, Logger, Sink, Source, Writer } from '../../src/core/ports.ts';
+import type { PartitionId, Append, Log, Writer } from '../../src/core/log-port.ts';
+import type { Logger } from '../../src/core/ports.ts';
+import type { Sink } from '../../src/core/sink-port.ts';
+import type { Source } from '../../src/core/source-port.ts';
 import { applySession } from '../../src/runtime/apply.ts';
 import { captureSession } from '../../src/runtime/capture.ts';
 import { disturbed, type SimulatedProcess } from '../support/faults.ts';

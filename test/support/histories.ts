@@ -3,7 +3,8 @@ import type { MemoryServer, MemoryStatement } from '../../connectors/memory/serv
 import { keyText } from '../../src/core/canonical.ts';
 import type { ColumnSchema, Row, TableId } from '../../src/core/change.ts';
 import { tableName } from '../../src/core/change.ts';
-import type { Mapping, StreamSpec } from '../../src/core/ports.ts';
+import type { Mapping } from '../../src/core/sink-port.ts';
+import type { StreamSpec } from '../../src/core/log-port.ts';
 import type { Random } from './random.ts';
 
 interface PlannedTable {

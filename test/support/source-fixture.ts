@@ -1,7 +1,7 @@
 import { invariant } from '../../src/core/assert.ts';
 import type { TableId } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
-import type { Source } from '../../src/core/ports.ts';
+import type { Source } from '../../src/core/source-port.ts';
 import type { SourceHarness, Statement } from './source-harness.ts';
 
 /** A fresh server for each test of the Source contract, and short words for what is done to it. */

@@ -1,6 +1,6 @@
 /** What the Source contract needs of a server, and the three tables that it works with. */
 import type { ColumnSchema, Row, TableId } from '../../src/core/change.ts';
-import type { RowChange, Source, SourceBatch } from '../../src/core/ports.ts';
+import type { RowChange, Source, SourceBatch } from '../../src/core/source-port.ts';
 import { versionOf } from '../../src/core/version.ts';
 
 export type Statement =

@@ -4,18 +4,10 @@ import { openMemoryLog } from '../../connectors/memory/log.ts';
 import { MemoryStore, openMemorySink } from '../../connectors/memory/sink.ts';
 import { codec } from '../../src/codec.ts';
 import type { TableSchema } from '../../src/core/change.ts';
-import type {
-  Delivery,
-  Log,
-  Logger,
-  Mapping,
-  Offsets,
-  PartitionId,
-  ReadPlaces,
-  RowChange,
-  Transaction,
-  Writer,
-} from '../../src/core/ports.ts';
+import type { Delivery, Log, Offsets, PartitionId, ReadPlaces, Writer } from '../../src/core/log-port.ts';
+import type { Logger } from '../../src/core/ports.ts';
+import type { Mapping } from '../../src/core/sink-port.ts';
+import type { RowChange, Transaction } from '../../src/core/source-port.ts';
 import { versionOf, versionPrefix } from '../../src/core/version.ts';
 import { type ApplyParts, applySession } from '../../src/runtime/apply.ts';
 import { Encoder } from '../../src/runtime/encode.ts';

@@ -1,7 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { TableSchema } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
-import type { Log, RowChange, Source, SourceBatch, Writer } from '../../src/core/ports.ts';
+import type { Log, Writer } from '../../src/core/log-port.ts';
+import type { RowChange, Source, SourceBatch } from '../../src/core/source-port.ts';
 import { versionPrefix } from '../../src/core/version.ts';
 import { captureSession } from '../../src/runtime/capture.ts';
 import { withMethods } from '../simulation/sinks.ts';

@@ -3,7 +3,7 @@ import { MemoryLogCluster } from '../../connectors/memory/log-cluster.ts';
 import { openMemoryLog } from '../../connectors/memory/log.ts';
 import { codec } from '../../src/codec.ts';
 import type { TableSchema } from '../../src/core/change.ts';
-import type { RowChange, Source, SourceBatch, Transaction } from '../../src/core/ports.ts';
+import type { RowChange, Source, SourceBatch, Transaction } from '../../src/core/source-port.ts';
 import { versionPrefix } from '../../src/core/version.ts';
 import { captureSession } from '../../src/runtime/capture.ts';
 

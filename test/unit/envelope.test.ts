@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import type { Row, TableSchema } from '../../src/core/change.ts';
 import { EnvelopeWriter, readEnvelope, transactionIdOf } from '../../src/core/envelope.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
-import type { LogRecord, RowChange, Transaction } from '../../src/core/ports.ts';
+import type { LogRecord } from '../../src/core/log-port.ts';
+import type { RowChange, Transaction } from '../../src/core/source-port.ts';
 import { rowJson } from '../../src/core/row-json.ts';
 import { versionZero } from '../../src/core/version.ts';
 

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { ChangeEvent, Row, TableSchema } from '../../src/core/change.ts';
 import { foldEntries } from '../../src/core/fold.ts';
-import type { Entry } from '../../src/core/ports.ts';
+import type { Entry } from '../../src/core/sink-port.ts';
 import { versionZero } from '../../src/core/version.ts';
 
 const schema: TableSchema = {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Progress } from '../../src/core/ports.ts';
+import type { Progress } from '../../src/core/sink-port.ts';
 import { refuseSecondLog } from '../../src/runtime/new-log.ts';
 
 const progress = (version: string, transactionId: string): Progress => ({

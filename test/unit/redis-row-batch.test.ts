@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 
 import { foldByTargetKey, hashMapping, partsOf } from '../../connectors/redis/row-batch.ts';
 import type { Change, ColumnSchema, TableSchema } from '../../src/core/change.ts';
-import type { Entry } from '../../src/core/ports.ts';
+import type { Entry } from '../../src/core/sink-port.ts';
 import { versionOf, versionPrefix } from '../../src/core/version.ts';
 
 const column = (name: string): ColumnSchema => ({ name, kind: 'string', nullable: true, type: 'text' });

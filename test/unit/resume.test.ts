@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { LogState } from '../../src/core/log-state.ts';
-import type { LogRecord, PartitionState, Progress, Tail } from '../../src/core/ports.ts';
+import type { LogRecord, PartitionState, Tail } from '../../src/core/log-port.ts';
+import type { Progress } from '../../src/core/sink-port.ts';
 import { versionOf, versionPrefix } from '../../src/core/version.ts';
 import { resumeOf, TailFilter } from '../../src/runtime/resume.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { TableSchema } from '../../src/core/change.ts';
-import type { LogRecord } from '../../src/core/ports.ts';
+import type { LogRecord } from '../../src/core/log-port.ts';
 import { shapeRuns } from '../../src/runtime/shape-runs.ts';
 
 const schemas = new Map<string, TableSchema>(

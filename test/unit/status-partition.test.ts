@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { partitionSample } from '../../src/commands/status-partition.ts';
 import type { LogState } from '../../src/core/log-state.ts';
-import type { Log, LogRecord, Progress } from '../../src/core/ports.ts';
+import type { Log, LogRecord } from '../../src/core/log-port.ts';
+import type { Progress } from '../../src/core/sink-port.ts';
 
 const nowMs = 1_000_000;
 const state: LogState = {

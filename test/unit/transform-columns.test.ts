@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 
 import type { ChangeEvent, ColumnSchema, Row, TableSchema, Value } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
-import type { Transform } from '../../src/core/ports.ts';
+import type { Transform } from '../../src/core/sink-port.ts';
 import { versionZero } from '../../src/core/version.ts';
 import { makeTransform, transformSchema, type TransformConfig } from '../../transforms/all.ts';
 import { project } from '../../transforms/project.ts';

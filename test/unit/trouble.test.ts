@@ -3,7 +3,8 @@ import { MemoryLogCluster } from '../../connectors/memory/log-cluster.ts';
 import { openMemoryLog } from '../../connectors/memory/log.ts';
 import { codec } from '../../src/codec.ts';
 import { CrossfadeError, type ErrorCode } from '../../src/core/errors.ts';
-import type { Log, Logger } from '../../src/core/ports.ts';
+import type { Log } from '../../src/core/log-port.ts';
+import type { Logger } from '../../src/core/ports.ts';
 import { TroubleNote, type TroubleParts } from '../../src/runtime/trouble.ts';
 
 const quiet: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
