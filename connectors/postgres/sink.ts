@@ -2,9 +2,9 @@
 import type { TableSchema } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import { faultPoint } from '../../src/core/fault-point.ts';
-import type { Entry, Mapping, Progress, Sink, SinkBatch } from '../../src/core/sink-port.ts';
-import type { Finding, Logger } from '../../src/core/ports.ts';
 import type { PartitionId } from '../../src/core/log-port.ts';
+import type { Finding, Logger } from '../../src/core/ports.ts';
+import type { Entry, Mapping, Progress, Sink, SinkBatch } from '../../src/core/sink-port.ts';
 import { foldedSteps, singleSteps, type RowStep } from './batch.ts';
 import { checkTarget } from './check.ts';
 import type { PostgresSettings } from './config.ts';
@@ -281,7 +281,6 @@ class ConstraintViolated extends Error {
   }
 }
 const outward = (error: unknown) => (error instanceof ConstraintViolated ? error.outward : error);
-
 function fenced(partition: PartitionId): CrossfadeError {
   return new CrossfadeError({
     code: 'TARGET_FENCED',
@@ -290,7 +289,6 @@ function fenced(partition: PartitionId): CrossfadeError {
     remedy: 'Nothing to do: the owner of the partition goes on, or this one claims it again.',
   });
 }
-
 function notCommitted(partition: PartitionId): CrossfadeError {
   return new CrossfadeError({
     code: 'TARGET_BUSY',
