@@ -4,6 +4,7 @@ import type { Client } from 'pg';
 import { startStack, type Stack } from '../stack/stack.ts';
 import { benchService, makeConfig } from './config-file.ts';
 import { bulkSet, changesOf, oltpSet, recordsOf, rowsOf, tableDefinition } from './data-set.ts';
+import { decodeFigures } from './decode.ts';
 import { runEndToEnd } from './end-to-end.ts';
 import { figure, type Figure, type Measured } from './figure.ts';
 import { measureLatency } from './latency.ts';
@@ -13,7 +14,15 @@ import type { Say } from './say.ts';
 import { runStage, type FromStage } from './stage.ts';
 import { connectPostgres, emptyTarget, mysqlDigest, prove } from './target.ts';
 
-export const figureNames = ['stages-bulk', 'stages-oltp', 'end-to-end-bulk', 'end-to-end-oltp', 'latency'] as const;
+export const figureNames = [
+  'decode-bulk',
+  'decode-oltp',
+  'stages-bulk',
+  'stages-oltp',
+  'end-to-end-bulk',
+  'end-to-end-oltp',
+  'latency',
+] as const;
 
 export interface BenchOptions {
   readonly scale: number;
@@ -40,8 +49,10 @@ export async function runFigures(options: BenchOptions): Promise<void> {
       const set = make(scale);
       const wantsStages = only.includes(`stages-${set.name}`);
       const wantsAll = only.includes(`end-to-end-${set.name}`);
-      if (!wantsStages && !wantsAll) continue;
+      const wantsDecode = only.includes(`decode-${set.name}`);
+      if (!wantsStages && !wantsAll && !wantsDecode) continue;
       const loaded = await load(stack.urls.mysql, set, say);
+      if (wantsDecode) await decodeFigures({ url: stack.urls.mysql, say, add: options.add }, loaded);
       if (wantsStages) await stageFigures(bench, loaded);
       if (wantsAll) await endToEndFigures(bench, loaded);
     }

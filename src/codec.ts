@@ -34,9 +34,13 @@ const asBuffer = (bytes: Uint8Array) => (Buffer.isBuffer(bytes) ? bytes : Buffer
 const compressOptions = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 const unknownSizeBytes = 1024 * 1024;
 
-/** `expectedBytes` 0 means unknown; otherwise it sizes the output at once (many small chunks cost a fifth of apply's speed). */
+/** `expectedBytes` 0 means unknown; otherwise it sizes the output at once (many small chunks cost a fifth of apply's speed) and bounds it. */
 export const codec: Codec = {
   crc32c: nativeCrc32c() ?? plainCrc32c,
   compress: (bytes) => zstdCompressSync(bytes, compressOptions),
-  decompress: (bytes, expectedBytes) => zstdDecompressSync(bytes, { chunkSize: expectedBytes > 0 ? expectedBytes + 64 : unknownSizeBytes }),
+  decompress: (bytes, expectedBytes) =>
+    zstdDecompressSync(
+      bytes,
+      expectedBytes > 0 ? { chunkSize: expectedBytes + 64, maxOutputLength: expectedBytes } : { chunkSize: unknownSizeBytes },
+    ),
 };

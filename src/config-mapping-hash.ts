@@ -33,14 +33,16 @@ export function mappingHashOf(
  * before it; hence a default's meaning never changes. The order of the tables has no meaning, that of the transforms has.
  */
 function meaningOf(kind: TargetKind, { source, target, transforms, options }: MappingConfig): unknown {
-  const { mapping, naming } = describeTarget(kind);
+  const { mapping, naming, valueForms } = describeTarget(kind);
   // What becomes of values that the target cannot hold has no part in it either: under `stop` no such row was ever written.
+  const forms = valueForms?.(options);
   const { [naming]: _, values: _values, ...own } = options;
   return {
     source: tableName(source),
     target,
     ...(transforms.length === 0 ? {} : { transforms: transforms.map((each) => withoutDefaults(transformSchema, each)) }),
     options: withoutDefaults(mapping, own),
+    ...(forms === undefined ? {} : { forms }),
   };
 }
 

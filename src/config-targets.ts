@@ -15,6 +15,8 @@ interface TargetDescription {
   readonly naming: string;
   /** Where they go; `options` are a mapping's settings, or empty. */
   readonly targetOf: (source: TableId, options: Readonly<Record<string, unknown>>) => string;
+  /** Of a mapping's `values`, what changes more than values that stopped the service before; undefined for nothing. */
+  readonly valueForms?: (options: Readonly<Record<string, unknown>>) => unknown;
   /** What is wrong when a person writes nothing behind the table's name; undefined where that is enough. */
   readonly whenEmpty: (source: TableId) => string | undefined;
   /** For `init`: the mapping of a table in YAML, on one line; empty where the name is enough. */

@@ -41,7 +41,7 @@ async function programs(log: Log): Promise<ProgramTree> {
 }
 
 function mariadbd(tree: ProgramTree, place: Place, args: readonly string[]): Command {
-  const always = ['--no-defaults', `--basedir=${tree.root}/usr`, `--datadir=${place.data}`];
+  const always = ['--no-defaults', `--basedir=${tree.root}/usr`, `--datadir=${place.data}`, `--tmpdir=${place.folder}`];
   return inTree(tree, 'usr/sbin/mariadbd', [...always, ...(process.getuid?.() === 0 ? ['--user=root'] : []), ...args]);
 }
 

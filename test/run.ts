@@ -18,8 +18,14 @@ interface RunnerResult {
 
 const everything = ['unit', 'simulation', 'contract', 'integration', 'chaos'];
 /** What the long run repeats, with more of it; each of these variables may be set from outside. */
-const longer: Record<string, string> = { CHAOS_KILLS: '20', SIMULATION_HISTORIES: '5000' };
-const longProjects = ['simulation', 'chaos'];
+const longer: Record<string, string> = {
+  CHAOS_KILLS: '20',
+  SIMULATION_HISTORIES: '5000',
+  FUZZ_MUTATIONS: '1000000',
+  MEMORY_ROWS: '2000000',
+  TYPED_VALUES: '10000',
+};
+const longProjects = ['simulation', 'integration', 'chaos'];
 
 const { values, positionals } = parseArgs({
   options: {

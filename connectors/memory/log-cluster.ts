@@ -144,7 +144,7 @@ export class MemoryLogCluster {
   store(partition: StoredPartition, batch: RecordBatchBuilder, term: number): void {
     const baseOffset = partition.endOffset;
     const nextOffset = baseOffset + batch.count;
-    const data = batch.finish(this.settings.codec, baseOffset);
+    const data = Uint8Array.from(batch.finish(this.settings.codec, baseOffset));
     partition.batches.push({ baseOffset, nextOffset, rawBytes: batch.bytes, data });
     partition.endOffset = nextOffset;
     // What a frozen leader of old put in does not count.

@@ -1,5 +1,6 @@
 import { aheadOfLog, lostHistory } from '../../src/core/log-errors.ts';
 import type { Delivery, LogRecord, PartitionId, ReadPlace } from '../../src/core/log-port.ts';
+import { noPauses, type ReadPauses } from '../../src/core/pauses.ts';
 import { decodeRecordBatch } from '../../src/core/record-batch.ts';
 import { TermFilter } from '../../src/core/term-filter.ts';
 import type { MemoryLogCluster } from './log-cluster.ts';
@@ -32,8 +33,10 @@ export class MemoryCursors {
     this.#terms.start(partition, term);
   }
 
-  next(): Delivery | undefined {
+  /** Of none of those that rest. */
+  next(pauses: ReadPauses = noPauses): Delivery | undefined {
     for (const [partition, offset] of this.#offsets) {
+      if (pauses.has(partition)) continue;
       const delivery = this.#from(partition, offset);
       if (!delivery) continue;
       this.#offsets.delete(partition);

@@ -5,6 +5,7 @@ import { partitionsOf } from '../../src/core/partition.ts';
 import type { LogState, PartTrouble } from '../../src/core/log-state.ts';
 import type { Delivery, Log, LogRecord, Offsets, PartitionId, ReadPlace, ReadPlaces, StreamSpec, Writer } from '../../src/core/log-port.ts';
 import type { Finding } from '../../src/core/ports.ts';
+import { noPauses, type ReadPauses } from '../../src/core/pauses.ts';
 import { decodeRecordBatch } from '../../src/core/record-batch.ts';
 import type { MemoryLogCluster } from './log-cluster.ts';
 import { type DeliveryLimits, MemoryCursors } from './log-cursors.ts';
@@ -59,8 +60,10 @@ export class MemoryLog implements Log {
     group: string,
     claim: (partitions: readonly PartitionId[]) => Promise<ReadPlaces>,
     signal: AbortSignal,
+    pauses: ReadPauses = noPauses,
   ): AsyncGenerator<Delivery, void, undefined> {
     const cluster = this.#cluster;
+    using _resumed = pauses.onResume(() => cluster.changed());
     const either = AbortSignal.any([signal, this.#closed.signal]);
     let member = cluster.join(group, this);
     let cursors = this.#cursors(new Map());
@@ -84,7 +87,7 @@ export class MemoryLog implements Log {
           cursors = this.#cursors(new Map(share.map((partition) => [partition, from.get(partition) ?? logStart])));
           continue;
         }
-        const delivery = cursors.next();
+        const delivery = cursors.next(pauses);
         if (delivery) yield delivery;
         else await cluster.wait(either);
       }

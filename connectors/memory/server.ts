@@ -15,11 +15,14 @@ export type MemoryStatement =
 
 export interface StoredRow {
   readonly schema: TableSchema;
-  readonly op: 'c' | 'u' | 'd';
+  /** `t`: no images, alone in its transaction. */
+  readonly op: 'c' | 'u' | 'd' | 't';
   readonly before: Row | null;
   readonly after: Row | null;
   readonly pos: number;
   readonly row: number;
+  /** Of `t`: what was in the table, so that it can be lost. */
+  readonly emptied?: ReadonlyMap<string, Row>;
 }
 
 /** One transaction of the binlog; a DDL statement is one without rows. */
@@ -111,6 +114,14 @@ export class MemoryServer {
     if (rows.length > 0) this.#write(rows);
   }
 
+  /** All rows go; a transaction of its own. */
+  truncate(table: TableId): void {
+    const { schema, rows } = this.#table(table);
+    const emptied = new Map(rows);
+    rows.clear();
+    this.#write([{ schema, op: 't', before: null, after: null, pos: this.#offset + 80, row: 0, emptied }]);
+  }
+
   rotate(): void {
     this.#file += 1;
     this.#offset = headOfFile;
@@ -123,8 +134,9 @@ export class MemoryServer {
   /** A failover or a power cut that lost the last transactions; their effect in the tables is undone too. */
   loseLast(count: number): void {
     for (const transaction of this.#transactions.splice(this.#transactions.length - count).reverse()) {
-      for (const { schema, before, after } of transaction.rows.toReversed()) {
+      for (const { schema, before, after, emptied } of transaction.rows.toReversed()) {
         const { rows } = this.#table(schema.table);
+        for (const [key, row] of emptied ?? []) rows.set(key, row);
         if (after) rows.delete(keyText(schema.key, after));
         if (before) rows.set(keyText(schema.key, before), before);
       }
@@ -149,8 +161,9 @@ export class MemoryServer {
     const name = tableName(table);
     const state = new Map<string, Row>();
     for (const transaction of this.#transactions.slice(0, count)) {
-      for (const { schema, before, after } of transaction.rows) {
+      for (const { schema, op, before, after } of transaction.rows) {
         if (tableName(schema.table) !== name) continue;
+        if (op === 't') state.clear();
         if (before) state.delete(keyText(schema.key, before));
         if (after) state.set(keyText(schema.key, after), after);
       }

@@ -4,13 +4,15 @@ import { keyText } from '../../src/core/canonical.ts';
 import { tableName, type Row, type TableSchema } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import { faultPoint } from '../../src/core/fault-point.ts';
-import type { Entry, Mapping, Progress, Sink, SinkBatch } from '../../src/core/sink-port.ts';
+import type { Entry, Mapping, Progress, Sink, SinkBatch, WriteOutcome } from '../../src/core/sink-port.ts';
 import type { Finding } from '../../src/core/ports.ts';
 import type { PartitionId } from '../../src/core/log-port.ts';
 
 interface StoredProgress {
   ownerEpoch: number;
   progress: Progress | undefined;
+  /** The partition came to a barrier: where it stood, and where it is to stand behind it. Void where it stands elsewhere. */
+  arrival?: { readonly from: number | undefined; readonly to: Progress };
 }
 
 /** What outlives every process: several sinks on one store are several processes on one server. */
@@ -19,6 +21,8 @@ export class MemoryStore {
   readonly progress = new Map<PartitionId, StoredProgress>();
   /** So many of the next commits happen, but their answer never arrives and the connection is gone. */
   loseReplies = 0;
+  /** How often rows and progress changed. */
+  commits = 0;
 
   rows(target: string): Row[] {
     return [...(this.tables.get(target)?.values() ?? [])];
@@ -46,7 +50,8 @@ interface Held {
 
 interface Operation {
   readonly table: string;
-  readonly key: string;
+  /** undefined: all rows go. */
+  readonly key: string | undefined;
   /** undefined: the row goes. */
   readonly row: Row | undefined;
 }
@@ -96,7 +101,7 @@ class MemorySink implements Sink {
     this.#transaction = undefined;
     const answer = new Map<PartitionId, Progress>();
     for (const partition of partitions) {
-      const stored = this.#store.progress.get(partition) ?? { ownerEpoch: 0, progress: undefined };
+      const stored: StoredProgress = this.#store.progress.get(partition) ?? { ownerEpoch: 0, progress: undefined };
       stored.ownerEpoch += 1;
       this.#store.progress.set(partition, stored);
       this.#held.set(partition, { ownerEpoch: stored.ownerEpoch, nextOffset: stored.progress?.nextOffset });
@@ -105,8 +110,9 @@ class MemorySink implements Sink {
     return answer;
   }
 
-  async write(batch: SinkBatch): Promise<'committed' | 'open'> {
+  async write(batch: SinkBatch): Promise<WriteOutcome> {
     this.#alive();
+    if (batch.barrier !== undefined) return this.#arrive(batch, batch.barrier);
     try {
       const transaction = this.#join(batch);
       if (transaction.open.size > 0) return 'open';
@@ -118,13 +124,46 @@ class MemorySink implements Sink {
       throw error;
     }
     this.#transaction = undefined;
+    return this.#answer('committed');
+  }
+
+  /** A commit has happened; whether anybody hears of it is another matter. */
+  #answer(outcome: WriteOutcome): WriteOutcome {
     faultPoint('sink:after-commit');
-    if (this.#store.loseReplies > 0) {
-      this.#store.loseReplies -= 1;
-      this.#gone = true;
-      throw unreachable();
+    if (this.#store.loseReplies === 0) return outcome;
+    this.#store.loseReplies -= 1;
+    this.#gone = true;
+    throw unreachable();
+  }
+
+  /** Notes that the partition came to the barrier; the last to come does the work and moves all of them. */
+  #arrive(batch: SinkBatch, all: readonly PartitionId[]): WriteOutcome {
+    const { partition, progress } = batch;
+    const held = this.#held.get(partition);
+    const stored = this.#store.progress.get(partition);
+    if (!held || stored?.ownerEpoch !== held.ownerEpoch) throw fenced(partition);
+    if (stored.progress?.nextOffset === progress.nextOffset && stored.progress.version === progress.version) {
+      // Whoever came last moved us too.
+      this.#held.set(partition, { ...held, nextOffset: progress.nextOffset });
+      return 'committed';
     }
-    return 'committed';
+    if (!this.#stands(partition, held)) throw fenced(partition);
+    const operations = batch.entries.flatMap((entry) => this.#operations(entry));
+    // What is open here is not durable, and what it holds of this partition comes before the barrier.
+    if (this.#transaction) return 'waiting';
+    faultPoint('sink:before-commit');
+    stored.arrival = { from: stored.progress?.nextOffset, to: progress };
+    const others = all.map((one) => this.#store.progress.get(one));
+    const arrived = others.every((one) => one?.arrival?.to.version === progress.version && one.arrival.from === one.progress?.nextOffset);
+    if (!arrived) return this.#answer('waiting');
+    this.#store.commits += 1;
+    for (const operation of operations) this.#execute(operation);
+    for (const [index, one] of others.entries()) {
+      const { to } = one?.arrival ?? {};
+      if (one && to) this.#store.progress.set(all[index] as PartitionId, { ownerEpoch: one.ownerEpoch, progress: to });
+    }
+    this.#held.set(partition, { ...held, nextOffset: progress.nextOffset });
+    return this.#answer('committed');
   }
 
   async reset(partitions: readonly PartitionId[]): Promise<void> {
@@ -166,8 +205,8 @@ class MemorySink implements Sink {
   #operations({ mapping: index, event }: Entry): Operation[] {
     const mapping = this.#options.mappings[index];
     invariant(mapping, `a batch names mapping ${index}, which does not exist`);
-    invariant(event.op !== 'truncate', 'a truncate is not written as a row');
     const table = mapping.target === '' ? tableName(mapping.source) : mapping.target;
+    if (event.op === 'truncate') return [{ table, key: undefined, row: undefined }];
     const names = event.schema.key;
     const gone: Operation[] =
       event.op === 'delete' || event.op === 'update' ? [{ table, key: keyText(names, event.before), row: undefined }] : [];
@@ -177,16 +216,20 @@ class MemorySink implements Sink {
   /** All or nothing: nothing here can throw after the first change, and nothing awaits. */
   #commit(transaction: OpenTransaction): void {
     for (const [partition, held] of transaction.before) if (!this.#stands(partition, held)) throw fenced(partition);
-    for (const { table, key, row } of transaction.operations) {
-      if (row) this.#store.table(table).set(key, row);
-      else this.#store.table(table).delete(key);
-    }
+    this.#store.commits += 1;
+    for (const operation of transaction.operations) this.#execute(operation);
     for (const [partition, progress] of transaction.after) {
       const ownerEpoch = this.#held.get(partition)?.ownerEpoch ?? 0;
       const stored = this.#store.progress.get(partition);
       this.#store.progress.set(partition, { ownerEpoch: stored?.ownerEpoch ?? ownerEpoch, progress });
       this.#held.set(partition, { ownerEpoch, nextOffset: progress.nextOffset });
     }
+  }
+
+  #execute({ table, key, row }: Operation): void {
+    if (key === undefined) this.#store.table(table).clear();
+    else if (row) this.#store.table(table).set(key, row);
+    else this.#store.table(table).delete(key);
   }
 
   #alive(): void {

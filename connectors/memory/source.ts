@@ -197,9 +197,9 @@ function transactionOf(stored: StoredTransaction): Transaction {
 function changeOf(transaction: Transaction, { schema, op, before, after, pos, row }: StoredRow, ordinal: number): RowChange {
   const columns = schema.columns.map(({ name }) => name);
   const image = (of: Row | null) => of && Buffer.from(rowJson(columns, of));
-  const keyOf = (of: Row) => Buffer.from(rowJson(schema.key, of));
+  const keyOf = (of: Row | null) => Buffer.from(of === null ? '' : rowJson(schema.key, of));
   const moved = op === 'u' && before && after && keyText(schema.key, before) !== keyText(schema.key, after);
-  const key = keyOf((after ?? before) as Row);
+  const key = keyOf(after ?? before);
   const oldKey = moved ? keyOf(before) : null;
   return { transaction, schema, op, ordinal, pos, row, before: image(before), after: image(after), key, oldKey };
 }

@@ -11,12 +11,12 @@ type Clause = 'harmless' | { readonly index: string } | { readonly stop: string;
 const words = (text: string): ReadonlySet<string> => new Set(text.split(' '));
 
 const columnTypes = words(
-  'TINYINT SMALLINT MEDIUMINT INT INTEGER BIGINT DECIMAL DEC NUMERIC FIXED FLOAT DOUBLE REAL BIT BOOL BOOLEAN DATE TIME DATETIME TIMESTAMP YEAR CHAR CHARACTER VARCHAR NATIONAL NCHAR NVARCHAR BINARY VARBINARY TINYBLOB BLOB MEDIUMBLOB LONGBLOB TINYTEXT TEXT MEDIUMTEXT LONGTEXT ENUM SET JSON GEOMETRY POINT LINESTRING POLYGON MULTIPOINT MULTILINESTRING MULTIPOLYGON GEOMETRYCOLLECTION VECTOR',
+  'TINYINT SMALLINT MEDIUMINT INT INTEGER BIGINT DECIMAL DEC NUMERIC FIXED FLOAT DOUBLE REAL BIT BOOL BOOLEAN DATE TIME DATETIME TIMESTAMP YEAR CHAR CHARACTER VARCHAR NATIONAL NCHAR NVARCHAR BINARY VARBINARY TINYBLOB BLOB MEDIUMBLOB LONGBLOB TINYTEXT TEXT MEDIUMTEXT LONGTEXT ENUM SET JSON GEOMETRY POINT LINESTRING POLYGON MULTIPOINT MULTILINESTRING MULTIPOLYGON GEOMETRYCOLLECTION VECTOR UUID INET4 INET6',
 );
 const columnWords = words('UNSIGNED SIGNED ZEROFILL PRECISION VARYING CHAR CHARACTER VARCHAR BINARY ASCII UNICODE VISIBLE INVISIBLE FIRST');
 /** Table options that are about storage, or about what is made later. */
 const options = words(
-  'COMMENT AUTO_INCREMENT ALGORITHM LOCK ROW_FORMAT KEY_BLOCK_SIZE STATS_PERSISTENT STATS_AUTO_RECALC STATS_SAMPLE_PAGES AVG_ROW_LENGTH MAX_ROWS MIN_ROWS CHECKSUM DELAY_KEY_WRITE PACK_KEYS COMPRESSION ENCRYPTION CHARSET COLLATE AUTOEXTEND_SIZE',
+  'COMMENT AUTO_INCREMENT ALGORITHM LOCK ROW_FORMAT KEY_BLOCK_SIZE STATS_PERSISTENT STATS_AUTO_RECALC STATS_SAMPLE_PAGES AVG_ROW_LENGTH MAX_ROWS MIN_ROWS CHECKSUM DELAY_KEY_WRITE PACK_KEYS COMPRESSION ENCRYPTION CHARSET COLLATE AUTOEXTEND_SIZE PAGE_COMPRESSED PAGE_COMPRESSION_LEVEL PAGE_CHECKSUM ENCRYPTED ENCRYPTION_KEY_ID TRANSACTIONAL',
 );
 const partitionWork = words('ADD REORGANIZE REBUILD OPTIMIZE ANALYZE CHECK COALESCE');
 
@@ -37,6 +37,7 @@ function clauseOf(clause: TokenReader, database: string): Clause {
   const first = clause.word;
   const second = clause.tokens[1]?.toUpperCase() ?? '';
   if (clause.takes('EXCHANGE', 'PARTITION')) return exchange(clause, database);
+  if (first === 'CONVERT' && (second === 'PARTITION' || second === 'TABLE')) return conversion(clause, database);
   if (second === 'PARTITION' && first !== '') return partitionWork.has(first) ? 'harmless' : { stop: `${keyword(first)} PARTITION` };
   if (clause.takes('ADD')) return addition(clause);
   if (clause.takes('DROP')) return removal(clause);
@@ -123,6 +124,17 @@ function exchange(clause: TokenReader, database: string): Clause {
   clause.name();
   const other = clause.takes('WITH', 'TABLE') ? clause.table(database) : undefined;
   return { stop: 'EXCHANGE PARTITION', otherTable: other ?? { database, table: '' } };
+}
+
+/** MariaDB: a partition becomes a table, or a table becomes a partition. Its rows go with it. */
+function conversion(clause: TokenReader, database: string): Clause {
+  const fromTable = clause.takes('CONVERT', 'TABLE');
+  if (!fromTable) {
+    clause.takes('CONVERT', 'PARTITION');
+    clause.name();
+    clause.takes('TO', 'TABLE');
+  }
+  return { stop: fromTable ? 'CONVERT TABLE' : 'CONVERT PARTITION', otherTable: clause.table(database) ?? { database, table: '' } };
 }
 
 /** Defaults are for rows to come. */

@@ -8,6 +8,8 @@ import { CrossfadeError, asCrossfadeError } from '../../src/core/errors.ts';
 import { connectionOptions, serverName } from './connect.ts';
 import type { MysqlSettings } from './config.ts';
 import { fromDriver, unreachable } from './errors.ts';
+import { InTurn } from './in-turn.ts';
+import { assembleLargePackets, free, type PacketParser } from './large-packets.ts';
 import { Outbox } from './outbox.ts';
 import type { ReaderOptions, ReadPlan } from './read-plan.ts';
 import { BinlogReader } from './reader.ts';
@@ -23,6 +25,7 @@ interface Packet {
 }
 interface DumpConnection {
   readonly clientEncoding: string;
+  readonly packetParser: PacketParser;
   query(sql: string, done: (error: unknown) => void): void;
   pause(): void;
   resume(): void;
@@ -51,6 +54,8 @@ export class BinlogStream implements Disposable {
   readonly #zongji: ZongJi;
   readonly #reader: BinlogReader;
   readonly #outbox: Outbox;
+  /** A transaction that does not fit into memory takes its time; what the socket still brings waits behind it. */
+  readonly #inTurn: InTurn;
   readonly #doing: string;
   readonly #watchdog: NodeJS.Timeout;
   #silentTicks = 0;
@@ -63,8 +68,13 @@ export class BinlogStream implements Disposable {
     const inside = this.#zongji as unknown as ZongjiInside;
     this.#outbox = new Outbox(
       { position: () => this.#reader.position(), throughUs: () => this.#reader.throughUs(), caughtUp: () => this.#reader.caughtUp() },
-      { pause: () => inside.connection?.pause(), resume: () => inside.connection?.resume() },
+      { pause: () => inside.connection?.pause(), resume: () => this.#inTurn.busy || inside.connection?.resume() },
     );
+    this.#inTurn = new InTurn({
+      pause: () => inside.connection?.pause(),
+      resume: () => this.#outbox.paused || inside.connection?.resume(),
+      failed: (error) => this.#fail(error instanceof CrossfadeError ? error : asCrossfadeError(error)),
+    });
     this.#reader.connect(this.#outbox);
     this.#zongji.on('error', (error: unknown) => this.#fail(error));
     this.#zongji.on('ready', () => this.#prepare(inside, settings.heartbeatSeconds));
@@ -88,19 +98,24 @@ export class BinlogStream implements Disposable {
     this.#outbox.fail(reason);
   }
 
+  /** What waits for room in the outbox, a file open perhaps, learns of it too. */
   [Symbol.dispose](): void {
-    this.#stop();
+    this.abort(unreachable('the reading ended'));
   }
 
   /** `ready` comes synchronously before the dump command is queued: what is asked here runs first. */
   #prepare(zongji: ZongjiInside, heartbeatSeconds: number): void {
     const { connection } = zongji;
     const nanoseconds = Math.round(heartbeatSeconds * 1e9);
+    // The names that one flavor does not know are only variables of the session there. zongji itself sets the GTID position and
+    // the capability of MariaDB; strict: a GTID that its binlog lacks is an error, not the next one that it has.
     const session = `SET @master_heartbeat_period = ${nanoseconds}, @source_heartbeat_period = ${nanoseconds},
-      @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32', SESSION net_write_timeout = ${netWriteTimeoutSeconds}`;
+      @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32',
+      @slave_gtid_strict_mode = 1, @slave_gtid_ignore_duplicates = 0, SESSION net_write_timeout = ${netWriteTimeoutSeconds}`;
     connection?.query(session, (error) => {
       if (error) this.#fail(error);
     });
+    if (connection) assembleLargePackets(connection.packetParser);
     const packet = this.#packet.bind(this);
     const failed = (error: unknown) => this.#fail(error);
     zongji.BinlogClass = class extends zongji.BinlogClass {
@@ -118,19 +133,25 @@ export class BinlogStream implements Disposable {
   #packet(packet: Packet, connection: DumpConnection): Step | null {
     if (this.#stopped) return null;
     this.#silentTicks = 0;
-    try {
-      if (packet.isError()) this.#fail(packet.asError(connection.clientEncoding));
-      else if (packet.isEOF()) this.#fail(unreachable(`${this.#doing}: the server ended the stream`));
-      else this.#reader.event(packet.buffer, packet.offset + 1, packet.end);
-    } catch (error) {
-      this.#fail(error instanceof CrossfadeError ? error : asCrossfadeError(error));
-    }
+    if (packet.isError()) {
+      const error = packet.asError(connection.clientEncoding);
+      this.#inTurn.run(() => this.#fail(error));
+    } else if (packet.isEOF()) this.#inTurn.run(() => this.#fail(unreachable(`${this.#doing}: the server ended the stream`)));
+    else if (this.#inTurn.busy) {
+      const copy = Buffer.from(packet.buffer.subarray(packet.offset + 1, packet.end));
+      this.#inTurn.run(() => (this.#stopped ? undefined : this.#reader.event(copy, 0, copy.length)));
+    } else this.#inTurn.run(() => this.#event(packet));
     return this.#stopped ? null : this.#step;
+  }
+  /** A large packet is 16 MB or much more: its memory is not left to the next collection of garbage. */
+  #event({ buffer, offset, end }: Packet): void | Promise<void> {
+    const slow = this.#reader.event(buffer, offset + 1, end);
+    return slow ? slow.then(() => free(buffer)) : free(buffer);
   }
   readonly #step: Step = (packet, connection) => this.#packet(packet, connection);
 
   #watch(): void {
-    this.#silentTicks = this.#outbox.paused ? 0 : this.#silentTicks + 1;
+    this.#silentTicks = this.#outbox.paused || this.#inTurn.busy ? 0 : this.#silentTicks + 1;
     if (this.#silentTicks <= missedHeartbeats) return;
     this.#fail(
       new CrossfadeError({
@@ -146,7 +167,8 @@ export class BinlogStream implements Disposable {
   #fail(error: unknown): void {
     if (this.#stopped) return;
     this.#stop();
-    this.#outbox.fail(fromDriver(error, this.#doing));
+    const failure = fromDriver(error, this.#doing);
+    this.#outbox.fail(failure, failure.fault !== 'retry');
   }
 
   #stop(): void {
@@ -154,6 +176,7 @@ export class BinlogStream implements Disposable {
     this.#stopped = true;
     clearInterval(this.#watchdog);
     this.#zongji.stop();
+    this.#reader[Symbol.dispose]();
   }
 }
 

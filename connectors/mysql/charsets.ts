@@ -1,25 +1,24 @@
-/**
- * MySQL's character sets that are carried exactly. The tables were compared with CONVERT on a real server, all 256 bytes
- * (test/integration/mysql-values.test.ts does it again); a byte that MySQL itself cannot convert is invalid here.
- */
+/** MySQL's and MariaDB's character sets, each carried exactly: what a server cannot convert is invalid here, never U+FFFD. */
+import { decodeMultibyte, multibyteTable } from './charset-multibyte.ts';
+import { singleByteTables, tableStart } from './charset-tables.ts';
 import { byteTable, type ByteTable } from './values-text.ts';
 
 export type Charset =
-  | { readonly kind: 'utf8' }
-  | { readonly kind: 'bytes'; readonly table: ByteTable; readonly decode: (bytes: Uint8Array) => string }
-  /** The slow way, for charsets that hardly anybody stores: throws where the bytes are invalid. */
-  | { readonly kind: 'decoder'; readonly decode: (bytes: Uint8Array) => string };
+  /** UTF-8 of at most so many bytes a character. */
+  | { readonly kind: 'utf8'; readonly mostBytes: 3 | 4 }
+  | { readonly kind: 'bytes'; readonly table: ByteTable; readonly decode: Decode }
+  /** The slow way, for charsets that hardly anybody stores. */
+  | { readonly kind: 'decoder'; readonly decode: Decode };
 
-function single(label: string, invalid: readonly number[] = []): Charset {
-  const decoder = new TextDecoder(label, { fatal: true });
-  const characters = Array.from({ length: 256 }, (_, byte) => {
-    if (byte < 0x80) return String.fromCharCode(byte);
-    return invalid.includes(byte) ? undefined : decoder.decode(Uint8Array.of(byte));
-  });
-  return bytewise(characters);
-}
+/** Throws a TypeError or RangeError where the bytes are not valid. */
+export type Decode = (bytes: Uint8Array) => string;
 
-function bytewise(characters: readonly (string | undefined)[]): Charset {
+function single(name: keyof typeof singleByteTables): Charset {
+  const start = tableStart(name);
+  const above: string = singleByteTables[name];
+  const characters = Array.from({ length: 256 }, (_, byte) => (byte < start ? String.fromCharCode(byte) : above[byte - start])).map(
+    (character, byte) => (character === '\0' && byte > 0 ? undefined : character),
+  );
   const decode = (bytes: Uint8Array) => {
     let text = '';
     for (const byte of bytes) {
@@ -32,9 +31,15 @@ function bytewise(characters: readonly (string | undefined)[]): Charset {
   return { kind: 'bytes', table: byteTable((byte) => characters[byte]), decode };
 }
 
-function utf16(label: 'utf-16be' | 'utf-16le'): Charset {
+/** UCS-2 is UTF-16 without pairs of surrogates. */
+function utf16(label: 'utf-16be' | 'utf-16le', pairs: boolean): Charset {
   const decoder = new TextDecoder(label, { fatal: true, ignoreBOM: true });
-  return { kind: 'decoder', decode: (bytes) => decoder.decode(bytes) };
+  const decode = (bytes: Uint8Array) => {
+    const text = decoder.decode(bytes);
+    if (!pairs && /[\ud800-\udfff]/.test(text)) throw new TypeError('a surrogate');
+    return text;
+  };
+  return { kind: 'decoder', decode };
 }
 
 function decodeUtf32(bytes: Uint8Array): string {
@@ -49,45 +54,46 @@ function decodeUtf32(bytes: Uint8Array): string {
   return text;
 }
 
-const makers: Readonly<Record<string, () => Charset>> = {
-  utf8mb4: () => ({ kind: 'utf8' }),
-  utf8mb3: () => ({ kind: 'utf8' }),
-  utf8: () => ({ kind: 'utf8' }),
-  ascii: () => bytewise(Array.from({ length: 256 }, (_, byte) => (byte < 0x80 ? String.fromCharCode(byte) : undefined))),
-  latin1: () => single('windows-1252'),
-  latin2: () => single('iso-8859-2'),
-  latin7: () => single('iso-8859-13'),
-  koi8r: () => single('koi8-r'),
-  macroman: () => single('macintosh'),
-  cp1250: () => single('windows-1250', [0x81, 0x83, 0x88, 0x90, 0x98]),
-  cp1251: () => single('windows-1251', [0x98]),
-  cp1257: () => single('windows-1257', [0x81, 0x83, 0x88, 0x8a, 0x8c, 0x90, 0x98, 0x9a, 0x9c, 0x9f, 0xa1, 0xa5]),
-  ucs2: () => utf16('utf-16be'),
-  utf16: () => utf16('utf-16be'),
-  utf16le: () => utf16('utf-16le'),
+const unicode: Readonly<Record<string, () => Charset>> = {
+  utf8mb4: () => ({ kind: 'utf8', mostBytes: 4 }),
+  utf8mb3: () => ({ kind: 'utf8', mostBytes: 3 }),
+  utf8: () => ({ kind: 'utf8', mostBytes: 3 }),
+  ucs2: () => utf16('utf-16be', false),
+  utf16: () => utf16('utf-16be', true),
+  utf16le: () => utf16('utf-16le', true),
   utf32: () => ({ kind: 'decoder', decode: decodeUtf32 }),
 };
 
-const made = new Map<string, Charset>();
+function make(name: string): Charset | undefined {
+  if (Object.hasOwn(unicode, name)) return unicode[name]?.();
+  if (Object.hasOwn(singleByteTables, name)) return single(name as keyof typeof singleByteTables);
+  const table = multibyteTable(name);
+  return table && { kind: 'decoder', decode: (bytes) => decodeMultibyte(table, bytes) };
+}
+
+const made = new Map<string, Charset | undefined>();
 
 /** undefined where we do not carry this character set exactly. */
 export function charset(name: string): Charset | undefined {
-  const maker = Object.hasOwn(makers, name) ? makers[name] : undefined;
-  if (!maker) return undefined;
-  let set = made.get(name);
-  if (!set) {
-    set = maker();
-    made.set(name, set);
-  }
-  return set;
+  if (!made.has(name)) made.set(name, make(name));
+  return made.get(name);
 }
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const beyondPlane = /[\ud800-\udfff]/;
 
-/** Throws a TypeError where the bytes are not valid. */
-export function decodeText(set: Charset, bytes: Uint8Array): string {
-  return set.kind === 'utf8' ? strictUtf8.decode(bytes) : set.decode(bytes);
+const decodeUtf8 = (bytes: Uint8Array): string => strictUtf8.decode(bytes);
+function decodeUtf8mb3(bytes: Uint8Array): string {
+  const text = strictUtf8.decode(bytes);
+  if (beyondPlane.test(text)) throw new TypeError('a character of four bytes');
+  return text;
 }
+
+export function textDecoder(set: Charset): Decode {
+  if (set.kind !== 'utf8') return set.decode;
+  return set.mostBytes === 4 ? decodeUtf8 : decodeUtf8mb3;
+}
+export const decodeText = (set: Charset, bytes: Uint8Array): string => textDecoder(set)(bytes);
 
 /** What the server says about its collations: which character set each id stands for, and how wide a character can be. */
 export interface Collations {

@@ -5,7 +5,10 @@
 import { createHash } from 'node:crypto';
 import type { ColumnKind, ColumnSchema, TableId, TableSchema } from '../../src/core/change.ts';
 
-/** The type bytes of TABLE_MAP; ENUM and SET are unpacked from STRING's metadata. */
+/**
+ * The type bytes of TABLE_MAP; ENUM and SET are unpacked from STRING's metadata. Those above 255 are types of MariaDB that
+ * TABLE_MAP shows as BINARY or VARBINARY: only the server's description of the table tells them apart.
+ */
 export const wire = {
   tiny: 1,
   short: 2,
@@ -26,6 +29,8 @@ export const wire = {
   timestamp: 17,
   datetime: 18,
   time: 19,
+  compressedBlob: 140,
+  compressedVarchar: 141,
   vector: 242,
   json: 245,
   decimal: 246,
@@ -38,6 +43,10 @@ export const wire = {
   varString: 253,
   string: 254,
   geometry: 255,
+  uuid: 256,
+  inet4: 257,
+  inet6: 258,
+  binaryVector: 259,
 } as const;
 
 export interface BinlogColumn {
@@ -45,13 +54,15 @@ export interface BinlogColumn {
   readonly type: number;
   /** decimal: precision; bit: bits; char, varchar, binary: bytes at most; blob, json, geometry, vector, enum, set: bytes of its length or number; times: fraction digits. */
   readonly size: number;
-  /** decimal only. */
+  /** decimal: its scale; geometry: the number of its subtype in WKB, 0 for any; vector: how many elements at most, 0 unknown. */
   readonly scale: number;
   readonly unsigned: boolean;
   readonly nullable: boolean;
   /** Character data only: its character set, `binary` for binary strings; '' for everything else. */
   readonly charset: string;
   readonly labels: readonly string[];
+  /** In the rows, but no column of the table: nobody sees it. */
+  readonly hidden?: true;
 }
 
 const integers: Readonly<Record<number, readonly [string, number]>> = {
@@ -104,42 +115,73 @@ export function columnSchema(column: BinlogColumn, characterBytes: number): Colu
     case wire.json:
       return of('json', 'json');
     case wire.geometry:
-      return of('geometry', 'geometry');
+      return of('geometry', geometryNames[column.scale] ?? 'geometry');
     case wire.vector:
-      return of('vector', 'vector');
+    case wire.binaryVector:
+      return vectorSchema(column.type === wire.vector ? column.scale : size / 4, of);
+    case wire.uuid:
+      return of('uuid', 'uuid');
+    case wire.inet4:
+      return of('inet4', 'inet4');
+    case wire.inet6:
+      return of('inet6', 'inet6');
     default:
       return stringSchema(column, characterBytes, of);
   }
 }
 
+/** By their numbers in WKB, which TABLE_MAP uses too. */
+export const geometryNames = [
+  'geometry',
+  'point',
+  'linestring',
+  'polygon',
+  'multipoint',
+  'multilinestring',
+  'multipolygon',
+  'geometrycollection',
+] as const;
+
+const vectorSchema = (length: number, of: Make) => (length > 0 ? of('vector', `vector(${length})`, { length }) : of('vector', 'vector'));
+
 type Make = (kind: ColumnKind, type: string, more?: Partial<ColumnSchema>) => ColumnSchema;
 
+/** That a column is stored COMPRESSED is nobody's business but the decoder's. */
 function stringSchema(column: BinlogColumn, characterBytes: number, of: Make): ColumnSchema {
   const binary = column.charset === 'binary';
   const kind = binary ? 'bytes' : 'string';
-  const length = binary ? column.size : Math.floor(column.size / characterBytes);
+  const bytes = column.type === wire.compressedVarchar ? column.size - 1 : column.size;
+  const length = binary ? bytes : Math.floor(bytes / characterBytes);
   if (column.type === wire.string) return of(kind, `${binary ? 'binary' : 'char'}(${length})`, { length });
-  if (column.type === wire.varchar || column.type === wire.varString)
+  if (column.type === wire.varchar || column.type === wire.compressedVarchar)
     return of(kind, `${binary ? 'varbinary' : 'varchar'}(${length})`, { length });
   return of(kind, `${blobNames[column.size - 1] ?? ''}${binary ? 'blob' : 'text'}`);
 }
 
+const characterTypes = new Set<number>([
+  wire.string,
+  wire.varchar,
+  wire.blob,
+  wire.tinyBlob,
+  wire.mediumBlob,
+  wire.longBlob,
+  wire.compressedVarchar,
+  wire.compressedBlob,
+]);
+/** Character and binary strings: TABLE_MAP lists their collations. */
+export const isString = (type: number): boolean => characterTypes.has(type);
+export const isChoice = (type: number): boolean => type === wire.enum || type === wire.set;
+
+const carried = new Set<number>(Object.values(wire).filter((type) => type !== wire.null && type !== wire.varString));
+
 /** Why a column cannot be carried, in words; undefined when it can. */
 export function unsupported(column: BinlogColumn, knowsCharset: (name: string) => boolean): string | undefined {
-  switch (column.type) {
-    case wire.json:
-      return 'JSON is not carried yet';
-    case wire.geometry:
-      return 'GEOMETRY is not carried yet';
-    case wire.vector:
-      return 'VECTOR is not carried yet';
-    case wire.oldTime:
-    case wire.oldDatetime:
-    case wire.oldTimestamp:
-      return 'it has the storage format of before MySQL 5.6.4';
-  }
-  if (column.charset === '' || column.charset === 'binary' || knowsCharset(column.charset)) return undefined;
-  return `its character set ${column.charset} is not carried exactly yet`;
+  if (column.size < 0) return 'it has the storage format of before MySQL 5.6.4, and how many digits its fraction had is not known any more';
+  if (!carried.has(column.type)) return `its type${column.type < 0 ? '' : ` (${column.type} in the binlog)`} is not known`;
+  if (isChoice(column.type) && column.labels.length === 0) return 'its labels are not text in its character set';
+  if (column.charset === '') return isString(column.type) ? 'the server does not know its collation' : undefined;
+  if (column.charset === 'binary' || knowsCharset(column.charset)) return undefined;
+  return `its character set ${column.charset} is not known`;
 }
 
 /** `id` is a digest of all the rest, so equal shapes have equal ids wherever they were seen. */

@@ -1,10 +1,28 @@
 /** The configuration of a MySQL source: a URL, or its parts spelled out. */
 import { z } from 'zod';
 import { tlsSchema } from '../../src/config-tls.ts';
+import { parseExecuted } from './executed.ts';
+
+/** Of which flavor the server is shows itself when it is asked; '' is the beginning for both. */
+function isExecuted(text: string): boolean {
+  return (['mysql', 'mariadb'] as const).some((flavor) => {
+    try {
+      parseExecuted(text, flavor);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
 
 const start = z
   .union([
-    z.strictObject({ gtid: z.string().describe('Executed GTID set: everything that is not in it is read.') }),
+    z.strictObject({
+      gtid: z
+        .string()
+        .refine(isExecuted, 'expected a GTID set (uuid:1-5,…), or of MariaDB a GTID position (0-1-12345,…)')
+        .describe('Executed GTID set, or of MariaDB the GTID position: everything that is not in it is read.'),
+    }),
     z.strictObject({ file: z.string().regex(/\.\d+$/, 'a binlog file looks like binlog.000042'), offset: z.int().min(4) }),
   ])
   .describe('Where a new pipeline starts; without it at the end of the binlog as it is then.');
@@ -40,7 +58,7 @@ export interface MysqlSettings extends z.output<typeof parts> {}
 
 const url = z.string().transform((text, context): z.input<typeof parts> => {
   const parsed = URL.parse(text);
-  if (!parsed || parsed.protocol !== 'mysql:' || parsed.hostname === '') {
+  if (!parsed || !['mysql:', 'mariadb:'].includes(parsed.protocol) || parsed.hostname === '') {
     context.addIssue({ code: 'custom', message: 'expected mysql://user:password@host:port' });
     return z.NEVER;
   }

@@ -48,13 +48,21 @@ export function fromDriver(thrown: unknown, doing: string): CrossfadeError {
   const error = driverError(thrown);
   const make = (code: ErrorCode, fault: Fault, why: string, remedy: string) =>
     new CrossfadeError({ code, fault, message: `${doing}: ${why}`, remedy, cause: thrown });
-  if (error.errno === 1236) return fromDump(error, make);
+  if (error.errno === 1236 || error.errno === mariadbSameId) return fromDump(error, make);
   if (error.errno === 1045 || error.errno === 1698 || error.errno === 3118 || error.errno === 1862) {
     return make(
       'SOURCE_AUTH',
       'fatal',
       'the server refused the user or the password',
       'Correct user and password under "source" in the configuration, then start again.',
+    );
+  }
+  if (error.code === 'AUTH_SWITCH_PLUGIN_ERROR') {
+    return make(
+      'SOURCE_AUTH',
+      'fatal',
+      'the user logs in by a plugin that the driver does not know',
+      'Give the user one that it knows: caching_sha2_password or sha256_password on MySQL, mysql_native_password on MariaDB (ALTER USER … IDENTIFIED VIA mysql_native_password USING PASSWORD(…)). Then start again.',
     );
   }
   if (privilegeNumbers.has(error.errno)) {
@@ -83,6 +91,8 @@ export function fromDriver(thrown: unknown, doing: string): CrossfadeError {
       'Crossfade tries again by itself; if this lasts, look at the server and the network.',
     );
   }
+  if (error.errno === 1220 && /could not find target log/i.test(error.message))
+    return make('SOURCE_FAILED', 'retry', 'a binlog file was deleted while we asked about it', 'Crossfade tries again by itself.');
   return make(
     'SOURCE_FAILED',
     'fatal',
@@ -91,25 +101,33 @@ export function fromDriver(thrown: unknown, doing: string): CrossfadeError {
   );
 }
 
+/** MariaDB's number for a reader that another one with the same id replaced. */
+const mariadbSameId = 4052;
+
 type Make = (code: ErrorCode, fault: Fault, why: string, remedy: string) => CrossfadeError;
 
-/** Error 1236 is every refusal of the binlog dump; only its text tells them apart. */
+/** Error 1236 is every refusal of the binlog dump, on both flavors; only its text tells them apart. */
 function fromDump({ message }: DriverError, make: Make): CrossfadeError {
-  if (/purged|Could not find first log file|could not find next log/i.test(message))
+  if (/purged|Could not find first log file|could not find next log|Could not find GTID state/i.test(message))
     return make('SOURCE_POSITION_PURGED', 'fatal', purgedWhy, purgedRemedy);
   if (/same server_(uuid|id)|same server.?id/i.test(message)) {
+    // The newer of the two stays: were this one to connect again, it would end the other, and so on without end.
     return make(
       'SOURCE_SERVER_ID_TAKEN',
-      'retry',
+      'fatal',
       'another reader connected with the same server id, and the server ended this one',
-      'Is a second capture of this pipeline running? Stop it; or give each reader its own "serverId" under "source".',
+      'Is a second capture of this pipeline running, or a replica with this number? Stop it; or give each reader its own "serverId" under "source.mysql" (without one it is random). Then start again.',
     );
   }
-  if (
-    /impossible position|bogus data|log event entry exceeded|position > file size|not a binary log|event read from binlog did not pass|corrupt/i.test(
-      message,
-    )
-  ) {
+  if (/max_allowed_packet/i.test(message)) {
+    return make(
+      'SOURCE_ROW_TOO_LARGE',
+      'fatal',
+      'an event of the binlog is larger than the server sends to any reader (1 GiB, whatever max_allowed_packet is)',
+      'Nothing behind the event was read. The way past it is "A new pipeline behind a change" in the runbook; keep such rows out of captured tables.',
+    );
+  }
+  if (/impossible position|bogus data|position > file size|not a binary log|event read from binlog did not pass|corrupt/i.test(message)) {
     return make(
       'SOURCE_POSITION_INVALID',
       'fatal',
@@ -117,7 +135,7 @@ function fromDump({ message }: DriverError, make: Make): CrossfadeError {
       'The binlog was damaged, reset or replaced. Restore the binlog, or load the tables again and start a new pipeline at the load; see the runbook.',
     );
   }
-  if (/replica has more GTIDs|slave has more GTIDs/i.test(message))
+  if (/(replica|slave) has more GTIDs|is not in the master's binlog|is missing the GTID/i.test(message))
     return make('SOURCE_HISTORY_DIVERGED', 'fatal', divergedWhy, divergedRemedy);
   if (/AUTO_POSITION|anonymous transaction|GTID_MODE/i.test(message)) {
     return make(

@@ -20,7 +20,8 @@ function safe(value: bigint): number {
   return Number(value);
 }
 
-const originalFollows = 2 ** 55;
+/** The highest of a commit time's 56 bits: the original one follows. */
+const originalFollows = 0x800000;
 /** The server's uuid hardly ever changes: its text is kept. */
 let knownUuid = Buffer.alloc(16);
 let knownUuidText = uuidText(knownUuid, 0);
@@ -38,10 +39,18 @@ export function parseGtidEvent(b: Buffer, from: number, end: number, anonymous: 
   // Behind the number: type of the logical clock (2), last committed (8), sequence number (8), then the commit times.
   const at = from + 42;
   if (end < at + 7) return { gtid, committedAtUs: 0, originallyAtUs: 0 };
-  const stored = b.readUInt32LE(at) + b.readUIntLE(at + 4, 3) * 4294967296;
-  if (stored < originalFollows) return { gtid, committedAtUs: stored, originallyAtUs: stored };
+  const committedHigh = b.readUIntLE(at + 4, 3);
+  // Without the bit before it is put together: with it the number would be too large to be exact.
+  const committedAtUs = microseconds(b.readUInt32LE(at), committedHigh & ~originalFollows);
+  if ((committedHigh & originalFollows) === 0) return { gtid, committedAtUs, originallyAtUs: committedAtUs };
   if (end < at + 14) throw corruptEvent('a GTID event is cut');
-  return { gtid, committedAtUs: stored - originalFollows, originallyAtUs: b.readUInt32LE(at + 7) + b.readUIntLE(at + 11, 3) * 4294967296 };
+  return { gtid, committedAtUs, originallyAtUs: microseconds(b.readUInt32LE(at + 7), b.readUIntLE(at + 11, 3)) };
+}
+
+function microseconds(low: number, high: number): number {
+  const value = low + high * 4294967296;
+  if (value > Number.MAX_SAFE_INTEGER) throw corruptEvent('a commit time is beyond what we can count');
+  return value;
 }
 
 /** MySQL's serialization of integers: the count of trailing ones in the first byte says how many bytes follow. */

@@ -74,7 +74,8 @@ export class GtidSet {
     }
   }
 
-  remove(gtid: string): void {
+  /** A set needs no `before`. */
+  remove(gtid: string, _before: string | null = null): void {
     const { source, number } = splitGtid(gtid);
     const rest: Intervals = [];
     const intervals = this.#sources.get(source) ?? [];
@@ -103,6 +104,10 @@ export class GtidSet {
       }
     }
     return true;
+  }
+
+  predecessor(): null {
+    return null;
   }
 
   copy(): GtidSet {

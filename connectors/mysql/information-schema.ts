@@ -2,6 +2,8 @@
 import { tableName, type TableId } from '../../src/core/change.ts';
 import { wire, type BinlogColumn } from './columns.ts';
 import type { Metadata, Row } from './connect.ts';
+import { describedColumn, text } from './described-column.ts';
+import type { Flavor } from './executed.ts';
 
 export interface TableDescription {
   readonly id: TableId;
@@ -11,10 +13,8 @@ export interface TableDescription {
   /** The columns of the smallest unique key that has no NULL; empty without one. */
   readonly uniqueKey: readonly string[];
   readonly engine: string;
+  readonly flavor: Flavor;
 }
-
-const text = (row: Row, name: string): string => (row[name] === null || row[name] === undefined ? '' : String(row[name]));
-const number = (row: Row, name: string): number => Number(row[name] ?? 0);
 
 const inList = (tables: readonly TableId[]) => ({
   sql: `(${tables.map(() => '(?, ?)').join(', ')})`,
@@ -28,13 +28,15 @@ const names = (rows: readonly Row[]) => rows.map((row) => text(row, 'col'));
 export async function describeTables(metadata: Metadata, tables: readonly TableId[]): Promise<readonly TableDescription[]> {
   if (tables.length === 0) return [];
   const { sql, values } = inList(tables);
+  const { flavor } = await metadata.version();
   const found = await metadata.rows(
-    `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS name, ENGINE AS engine FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND (TABLE_SCHEMA, TABLE_NAME) IN ${sql}`,
+    `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS name, ENGINE AS engine, TABLE_TYPE AS kind
+       FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND (TABLE_SCHEMA, TABLE_NAME) IN ${sql}`,
     values,
   );
   const columns = await metadata.rows(
     `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS name, COLUMN_NAME AS col, DATA_TYPE AS type, COLUMN_TYPE AS full, IS_NULLABLE AS nullable,
-            CHARACTER_OCTET_LENGTH AS bytes, CHARACTER_SET_NAME AS charset, NUMERIC_PRECISION AS digits, NUMERIC_SCALE AS scale, DATETIME_PRECISION AS fraction
+            CHARACTER_OCTET_LENGTH AS bytes, CHARACTER_SET_NAME AS charset, NUMERIC_PRECISION AS digits, NUMERIC_SCALE AS scale, DATETIME_PRECISION AS fraction, GENERATION_EXPRESSION AS generation
        FROM information_schema.COLUMNS WHERE (TABLE_SCHEMA, TABLE_NAME) IN ${sql} ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION`,
     values,
   );
@@ -45,85 +47,38 @@ export async function describeTables(metadata: Metadata, tables: readonly TableI
   );
   return tables.flatMap((id) => {
     const [table] = of(found, id);
-    return table ? [describe(id, text(table, 'engine'), of(columns, id).map(column), of(keys, id))] : [];
+    if (!table) return [];
+    const own = of(columns, id);
+    const versions = text(table, 'kind') === 'SYSTEM VERSIONED' && !own.some((row) => text(row, 'generation') === 'ROW END');
+    const all = [...own.map((row) => describedColumn(row, flavor)), ...(versions ? hiddenVersions : [])];
+    return [describe(id, { engine: text(table, 'engine'), flavor }, all, of(keys, id), versions)];
   });
 }
 
-function describe(id: TableId, engine: string, columns: readonly BinlogColumn[], keys: readonly Row[]): TableDescription {
+/**
+ * A system-versioned table of MariaDB keeps every former version of a row as a row of its own, and the binlog has them all,
+ * with these columns and the second of them in the key. They are carried as they are; the server describes them only where
+ * the table's definition names them.
+ */
+const hiddenVersions = ['row_start', 'row_end'].map((name): BinlogColumn => {
+  return { name, type: wire.timestamp, size: 6, scale: 0, unsigned: false, nullable: false, charset: '', labels: [] };
+});
+
+function describe(
+  id: TableId,
+  about: Pick<TableDescription, 'engine' | 'flavor'>,
+  columns: readonly BinlogColumn[],
+  keys: readonly Row[],
+  versions: boolean,
+): TableDescription {
   const byIndex = Map.groupBy(keys, (row) => text(row, 'idx'));
-  const primaryKey = names(byIndex.get('PRIMARY') ?? []).map((name) => columns.findIndex((column) => column.name === name));
+  const indexOf = (name: string) => columns.findIndex((column) => column.name === name);
+  const key = (rows: readonly Row[]) => [...names(rows), ...(versions && rows.length > 0 ? ['row_end'] : [])];
+  const primaryKey = key(byIndex.get('PRIMARY') ?? []).map(indexOf);
   const unique = [...byIndex.values()].filter((rows) => rows.every((row) => row['col'] !== null && text(row, 'nullable') === ''));
-  const uniqueKey = names(unique.sort((a, b) => a.length - b.length)[0] ?? []);
-  return { id, columns, primaryKey, uniqueKey, engine };
+  const uniqueKey = key(unique.sort((a, b) => a.length - b.length)[0] ?? []);
+  return { id, columns, primaryKey, uniqueKey, ...about };
 }
-
-const plainTypes: Readonly<Record<string, number>> = {
-  tinyint: wire.tiny,
-  smallint: wire.short,
-  mediumint: wire.int24,
-  int: wire.long,
-  bigint: wire.longlong,
-  float: wire.float,
-  double: wire.double,
-  decimal: wire.decimal,
-  date: wire.date,
-  time: wire.time,
-  datetime: wire.datetime,
-  timestamp: wire.timestamp,
-  year: wire.year,
-  bit: wire.bit,
-  char: wire.string,
-  binary: wire.string,
-  varchar: wire.varchar,
-  varbinary: wire.varchar,
-  enum: wire.enum,
-  set: wire.set,
-  json: wire.json,
-  vector: wire.vector,
-};
-const lobSizes = ['tiny', '', 'medium', 'long'];
-
-function column(row: Row): BinlogColumn {
-  const type = text(row, 'type');
-  const full = text(row, 'full');
-  const lob = /^(tiny|medium|long)?(text|blob)$/.exec(type);
-  const binary = lob ? lob[2] === 'blob' : type === 'binary' || type === 'varbinary';
-  const choice = type === 'enum' || type === 'set';
-  return {
-    name: text(row, 'col'),
-    // What is not in the list is one of the spatial types.
-    type: lob ? wire.blob : (plainTypes[type] ?? wire.geometry),
-    size: lob ? lobSizes.indexOf(lob[1] ?? '') + 1 : sizeOf(type, row),
-    scale: type === 'decimal' ? number(row, 'scale') : 0,
-    unsigned: / unsigned\b/.test(full),
-    nullable: text(row, 'nullable') === 'YES',
-    charset: binary ? 'binary' : type === 'json' ? '' : text(row, 'charset'),
-    labels: choice ? labelsOf(full) : [],
-  };
-}
-
-function sizeOf(type: string, row: Row): number {
-  switch (type) {
-    case 'decimal':
-    case 'bit':
-      return number(row, 'digits');
-    case 'time':
-    case 'datetime':
-    case 'timestamp':
-      return number(row, 'fraction');
-    default:
-      return number(row, 'bytes');
-  }
-}
-
-/** `enum('a','it''s','back\\slash')`: quotes doubled, and the five escapes of SHOW CREATE TABLE. */
-function labelsOf(full: string): string[] {
-  const labels = full.match(/'(?:[^'\\]|''|\\[^])*'/g) ?? [];
-  return labels.map((label) =>
-    label.slice(1, -1).replace(/''|\\([^])/g, (_, escaped?: string) => (escaped === undefined ? "'" : (escapes[escaped] ?? escaped))),
-  );
-}
-const escapes: Readonly<Record<string, string>> = { n: '\n', r: '\r', '0': '\0' };
 
 /** Key columns for the tables that have no primary key: the configuration's, else a unique key's. */
 export function keysOf(
@@ -134,7 +89,16 @@ export function keysOf(
   return new Map([...found, ...configured]);
 }
 
+/**
+ * The columns of MariaDB's tables as they are now: some types look alike in its binlog (see mariadb-columns.ts). undefined for
+ * MySQL, whose binlog says all.
+ */
+export function columnsNow(tables: readonly TableDescription[]): ReadonlyMap<string, ReadonlyMap<string, BinlogColumn>> | undefined {
+  if (!tables.some(({ flavor }) => flavor === 'mariadb')) return undefined;
+  return new Map(tables.map(({ id, columns }) => [tableName(id), new Map(columns.map((column) => [column.name, column]))]));
+}
+
 /** Engines that keep rows when a transaction rolls back. */
-export function untransactional(tables: readonly TableDescription[]): ReadonlySet<string> {
+export function untransactional(tables: readonly Pick<TableDescription, 'id' | 'engine'>[]): ReadonlySet<string> {
   return new Set(tables.filter(({ engine }) => !/^(InnoDB|ndbcluster|ROCKSDB|TokuDB)$/i.test(engine)).map(({ id }) => tableName(id)));
 }

@@ -4,6 +4,9 @@
  */
 const chunkBytes = 512 * 1024;
 
+/** Of a table of either server; a configured key may name them all. */
+const mostColumns = 4096;
+
 export class JsonOut {
   buf: Buffer = Buffer.allocUnsafeSlow(chunkBytes);
   view: DataView = new DataView(this.buf.buffer);
@@ -11,8 +14,10 @@ export class JsonOut {
   at = 0;
   /** Where the row at hand starts; everything before belongs to rows that were handed out. */
   start = 0;
+  /** A value that says it is larger than this is not even unpacked. */
+  mostBytes: number = Number.POSITIVE_INFINITY;
   /** Byte ranges of the key columns' values in the last image, relative to `start`: from, to, from, to… */
-  readonly keyRanges: Int32Array = new Int32Array(64);
+  readonly keyRanges: Int32Array = new Int32Array(2 * mostColumns);
 
   /** Makes room for `bytes` behind `at`; `buf`, `view`, `at` and `start` may be others afterwards. */
   reserve(bytes: number): void {
@@ -39,9 +44,17 @@ export class JsonOut {
     return true;
   }
 
-  /** Ends the row at hand: its bytes now belong to their readers. */
+  /** Ends the row at hand: its bytes now belong to their readers. A large row has its memory alone: see `freeImages`. */
   commit(): void {
     this.start = this.at;
+    if (this.buf.length > chunkBytes) this.#renew();
+  }
+
+  #renew(): void {
+    this.buf = Buffer.allocUnsafeSlow(chunkBytes);
+    this.view = new DataView(this.buf.buffer);
+    this.at = 0;
+    this.start = 0;
   }
 
   /** Forgets what was written of the row at hand. */
@@ -54,4 +67,9 @@ export class JsonOut {
     this.reserve(text.length * 3 + spare);
     this.at += this.buf.write(text, this.at, 'utf8');
   }
+}
+
+/** Gives the memory of large rows back now; nobody may look at these images and keys again. */
+export function freeImages(images: readonly (Uint8Array | null)[]): void {
+  for (const image of images) if (image?.buffer instanceof ArrayBuffer && image.buffer.byteLength > chunkBytes) image.buffer.transfer(0);
 }

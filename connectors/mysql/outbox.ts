@@ -5,10 +5,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Position } from '../../src/core/change.ts';
 import type { RowChange, SourceBatch } from '../../src/core/source-port.ts';
+import { freeImages } from './json-out.ts';
 
 const cutBytes = 512 * 1024;
-export const highBytes = 8 * 1024 * 1024;
-const lowBytes = 2 * 1024 * 1024;
+export const highBytes = 4 * 1024 * 1024;
+const lowBytes = 1024 * 1024;
 /** So often at most does progress without changes of ours go out while the source is busy. */
 const idleProgressMs = 250;
 /**
@@ -41,9 +42,10 @@ export class Outbox {
   #paused = false;
   /** Nothing goes out before the server's history is proven to be the one that we know. */
   #open = false;
-  #failure: { readonly reason: unknown } | undefined;
+  #failure: { readonly reason: unknown; readonly last: boolean } | undefined;
   #wake: (() => void) | undefined;
   #handedAtMs = 0;
+  #room: PromiseWithResolvers<void> | undefined;
 
   constructor(progress: Progress, valve: Valve) {
     this.#progress = progress;
@@ -91,16 +93,31 @@ export class Outbox {
     this.#notify();
   }
 
-  fail(reason: unknown): void {
-    this.#failure ??= { reason };
+  /**
+   * Thrown at once: what is still queued is read again by the next session. Or thrown `last`, behind what is queued: where a
+   * person has to act, the next session may begin behind the trouble, and what lies before it would be lost.
+   */
+  fail(reason: unknown, last = false): void {
+    if (last && !this.#failure && this.#open && this.#pending.length > 0) this.#cut(false, false);
+    this.#failure ??= { reason, last };
     this.#wake?.();
+    this.#room?.reject(reason);
+    this.#room = undefined;
   }
 
-  /** The next batch; waits for one. Throws the failure at once: what is still queued is read again by the next session. */
+  /** Undefined: more may come at once. Else a promise that the consumer has taken the most; it fails when the stream does. */
+  room(): Promise<void> | undefined {
+    if (this.#failure) return Promise.reject(this.#failure.reason);
+    if (!this.#paused) return undefined;
+    this.#room ??= Promise.withResolvers<void>();
+    return this.#room.promise;
+  }
+
+  /** The next batch; waits for one. */
   async next(): Promise<SourceBatch> {
     if (this.#worthWaiting()) await sleep(lingerMs);
     for (;;) {
-      if (this.#failure) throw this.#failure.reason;
+      if (this.#failure && !(this.#failure.last && this.#open && this.#batches.length > 0)) throw this.#failure.reason;
       const batch = this.#open ? this.#take() : undefined;
       if (batch) return batch;
       const woken = Promise.withResolvers<void>();
@@ -123,6 +140,8 @@ export class Outbox {
     if (this.#paused && this.bytes <= lowBytes) {
       this.#paused = false;
       this.#valve.resume();
+      this.#room?.resolve();
+      this.#room = undefined;
     }
     return batch;
   }
@@ -136,15 +155,17 @@ export class Outbox {
     }
   }
 
-  #cut(open: boolean): void {
+  #cut(open: boolean, mayBeAtEnd = true): void {
     const { position, throughUs, caughtUp } = this.#progress;
+    const changes = this.#pending;
     this.#batches.push({
-      changes: this.#pending,
+      changes,
+      release: () => changes.forEach(({ before, after }) => freeImages([before, after])),
       bytes: this.#pendingBytes,
       open,
       position: position(),
       throughUs: throughUs(),
-      caughtUp: caughtUp(),
+      caughtUp: mayBeAtEnd && caughtUp(),
     });
     this.#queuedBytes += this.#pendingBytes;
     this.#pending = [];

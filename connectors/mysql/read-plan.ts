@@ -1,7 +1,7 @@
 /** What history.ts decides and the reader does. */
-import { fileNumber, type LastTransaction, type MysqlPosition } from './position.ts';
+import { fileNumber, type LastTransaction, type MysqlPosition, type PreparedXa } from './position.ts';
 import type { Tables } from './shapes.ts';
-import type { Place } from './transaction.ts';
+import type { Place } from './place.ts';
 
 /** Where reading goes on, as history.ts decided. */
 export interface ReadPlan {
@@ -15,8 +15,16 @@ export interface ReadPlan {
   readonly seedGtids: boolean;
   /** Must be met again, with the same content, before anything goes out. */
   readonly prove: LastTransaction | null;
-  /** Where the dump begins: by set, or by place. */
+  /** XA transactions of the position that were not ended: they lie before it, and their rows are read again and held. */
+  readonly held: readonly PreparedXa[];
+  /**
+   * MariaDB: the dump went back in the domains of these GTIDs. Up to and with each, everything in its domain was read before,
+   * but for what is in `held`; see Rewound.
+   */
+  readonly skipUntil: readonly string[];
+  /** Where the dump begins by set, unless GTIDs are off or not known yet (`seedGtids`). */
   readonly dumpGtids: string;
+  /** Where it begins by place; also by set where that is known (else file ''): nothing that lies before it is sent. */
   readonly dumpFrom: Place;
   /** The server's end when we connected: beyond it `prove` can no longer come. */
   readonly end: Place;
@@ -47,3 +55,30 @@ export function isBeforeStart({ from, uuid }: ReadPlan, place: Place): boolean {
 
 /** Reading began in front of the start, which is found by file and offset, and this place is before it. */
 export const startLiesAhead = (plan: ReadPlan, place: Place): boolean => (!plan.byGtid || plan.seedGtids) && isBeforeStart(plan, place);
+
+/** Whether this transaction is one whose rows are held until its XA COMMIT comes. By GTID where it had one when it was read. */
+export const isHeld = ({ held }: ReadPlan, gtid: string | null, place: Place): boolean =>
+  held.some((xa) => (xa.gtid === null ? xa.file === place.file && xa.pos === place.offset : xa.gtid === gtid));
+
+/** MariaDB: which transactions come again because the dump went back in their domain. */
+export class Rewound {
+  readonly #lastOf: Map<string, string>;
+  constructor({ skipUntil }: ReadPlan) {
+    this.#lastOf = new Map(skipUntil.map((gtid) => [domainOf(gtid), gtid]));
+  }
+
+  /** All that was read before has come again. */
+  get over(): boolean {
+    return this.#lastOf.size === 0;
+  }
+
+  /** Asked once for each transaction, in order. */
+  passes(gtid: string): boolean {
+    const domain = domainOf(gtid);
+    const last = this.#lastOf.get(domain);
+    if (last === gtid) this.#lastOf.delete(domain);
+    return last !== undefined;
+  }
+}
+
+const domainOf = (gtid: string): string => gtid.slice(0, gtid.indexOf('-'));

@@ -1,75 +1,62 @@
 /** The order of a binlog stream: packet after packet to the right handler, and where each event is in which file. */
 import { tableName } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
-import { corruptEvent, diverged } from './errors.ts';
+import type { RowChange } from '../../src/core/source-port.ts';
+import { BinlogCursor } from './binlog-cursor.ts';
+import { corruptEvent, unsupportedEvent } from './errors.ts';
+import { parseCompressedQuery, parseLoadQuery, parseQuery, parseRotate, type QueryEvent } from './event-bodies.ts';
 import {
+  belongsInside,
   checksumBytes,
   checksumsFollow,
   endsTransaction,
   EventHeader,
   headerBytes,
-  parseQuery,
-  parseRotate,
   refusedEvent,
   treatmentOf,
   verifyChecksum,
   type Handled,
 } from './events.ts';
-import { parseGtidEvent, parsePreviousGtids, parseTaggedGtidEvent, type GtidEvent } from './gtid-event.ts';
-import { GtidSet } from './gtid.ts';
-import { JsonOut } from './json-out.ts';
-import { positionText, type LastTransaction } from './position.ts';
-import type { Outbox } from './outbox.ts';
-import { isBefore, isBeforeStart, startLiesAhead, type ReaderOptions, type ReadPlan } from './read-plan.ts';
+import type { Flavor } from './executed.ts';
+import type { GroupStart } from './group.ts';
+import { parseGtidEvent, parsePreviousGtids, parseTaggedGtidEvent } from './gtid-event.ts';
 import { HeartbeatClock } from './heartbeat.ts';
-import { refuseStatement } from './refusals.ts';
+import { undescribed } from './mariadb-columns.ts';
+import { parseGtidList, parseMariadbGtidEvent } from './mariadb-events.ts';
+import type { Outbox } from './outbox.ts';
+import { parsePayload, readPayload } from './payload.ts';
+import { placeText } from './place.ts';
+import { startLiesAhead, type ReaderOptions, type ReadPlan } from './read-plan.ts';
+import { ReadProgress } from './read-progress.ts';
+import { RowEvents, type RowsForm } from './row-events.ts';
 import { withWayPast } from './start-line.ts';
-import { countRows, decodeRows, parseRowsHeader, type RowsKind } from './rows.ts';
-import { Shapes, tableId } from './shapes.ts';
-import { meaningOf, type StatementMeaning } from './statement.ts';
-import { placeText, TransactionAssembler, type EndedTransaction, type Place, type TransactionReceiver } from './transaction.ts';
-import type { RowChange } from '../../src/core/source-port.ts';
+import { StatementEvents } from './statement-events.ts';
+import { TransactionAssembler, type EndedTransaction, type TransactionReceiver } from './transaction.ts';
 
-export class BinlogReader implements TransactionReceiver {
+export class BinlogReader implements TransactionReceiver, Disposable {
   readonly #plan: ReadPlan;
-  readonly #options: ReaderOptions;
-  readonly #shapes: Shapes;
+  readonly #cursor = new BinlogCursor();
+  readonly #progress: ReadProgress;
   readonly #assembler: TransactionAssembler;
+  readonly #rows: RowEvents;
+  readonly #statements: StatementEvents;
+  readonly #clock: HeartbeatClock;
   readonly #header = new EventHeader();
-  readonly #out = new JsonOut();
+  /** Of an event inside a compressed transaction. */
+  readonly #inner = new EventHeader();
+  #insidePayload = false;
   #outbox: Outbox | undefined;
   #checksums = true;
-  #file = '';
-  /** True offset of the event at hand, and of the next. */
-  #at = 0;
-  #next = 0;
-  #gtids: GtidSet | null;
-  #prove: LastTransaction | null;
-  #epoch: number;
-  /** What the transaction at hand is for; only what was never read is handed on. */
-  #purpose: 'deliver' | 'prove' | 'skip' = 'deliver';
-  #committed: { file: string; pos: number; last: LastTransaction | null };
-  #throughUs: number;
-  readonly #clock: HeartbeatClock;
-  #started = false;
 
   constructor(plan: ReadPlan, options: ReaderOptions) {
     this.#plan = plan;
-    this.#options = options;
-    this.#shapes = new Shapes(options.tables);
+    this.#progress = new ReadProgress(plan, this.#cursor, () => this.#outbox?.open());
     this.#clock = new HeartbeatClock(options.heartbeatUs, options.clockOffsetUs);
-    this.#gtids = plan.byGtid ? GtidSet.parse(plan.from.gtid ?? '') : null;
-    this.#prove = plan.prove;
-    this.#epoch = plan.epoch;
-    const { file, pos, last } = plan.from;
-    this.#committed = { file, pos, last };
-    this.#throughUs = plan.from.throughUs;
     const { partBytes, untransactional } = options;
-    this.#assembler = new TransactionAssembler(
-      { partBytes, untransactional, tableNameOf: (schema) => tableName(schema.table) },
-      this,
-      plan.from.xa,
-    );
+    const assembling = { partBytes, untransactional, tableNameOf: (schema: RowChange['schema']) => tableName(schema.table) };
+    this.#assembler = new TransactionAssembler(assembling, this, plan.from.xa);
+    this.#rows = new RowEvents(options.tables, this.#assembler);
+    this.#statements = new StatementEvents(options, this.#rows.shapes, this.#assembler);
   }
 
   /** The outbox asks the reader for positions, the reader puts into the outbox. */
@@ -78,223 +65,220 @@ export class BinlogReader implements TransactionReceiver {
   }
 
   position(): string {
-    return positionText({
-      uuid: this.#plan.uuid,
-      epoch: this.#epoch,
-      gtid: this.#gtids?.toString() ?? null,
-      ...this.#committed,
-      xa: [...this.#assembler.harmlessXa],
-      throughUs: this.#throughUs,
-    });
+    return this.#progress.position(this.#assembler.openXa);
   }
   throughUs(): number {
-    return this.#throughUs;
+    return this.#progress.throughUs;
   }
-  /** The server's end when we connected lies behind us; it is a transaction's end, so nothing before it is still open. */
   caughtUp(): boolean {
-    return this.#file !== '' && !isBefore({ file: this.#file, offset: this.#next }, this.#plan.end);
+    return this.#progress.caughtUp(this.#assembler.atHand?.from);
   }
 
-  /** One event, from its header to its end. Throws CrossfadeError for everything that must stop the stream. */
-  event(b: Buffer, from: number, end: number): void {
+  /** Closes the files of rows that wait. */
+  [Symbol.dispose](): void {
+    this.#assembler[Symbol.dispose]();
+  }
+
+  /**
+   * One event, from its header to its end. Throws CrossfadeError for everything that must stop the stream. A transaction that
+   * does not fit into memory takes its time: then it answers a promise, and until that is settled the next event must wait and
+   * the bytes of this one must stay as they are.
+   */
+  event(b: Buffer, from: number, end: number): void | Promise<void> {
     try {
-      this.#event(b, from, end);
+      const slow = this.#event(b, from, end);
+      return slow?.then(
+        () => this.#clock.arrived(),
+        (error: unknown) => {
+          throw this.#explained(error);
+        },
+      );
     } catch (error) {
-      throw error instanceof CrossfadeError ? this.#withWayPast(error) : error;
+      throw this.#explained(error);
     }
   }
 
-  #withWayPast(error: CrossfadeError): CrossfadeError {
+  #explained(thrown: unknown): unknown {
+    const error = isCut(thrown) ? corruptEvent('it is cut', this.#where()) : thrown;
     const transaction = this.#assembler.atHand;
-    if (!transaction) return error;
+    if (!(error instanceof CrossfadeError) || !transaction) return error;
     // An event that is refused by its type alone was not measured, and it is a part of something larger anyway.
-    const alone = transaction.alone && this.#header.type === queryType;
-    return withWayPast(error, { ...transaction, alone, executed: this.#gtids, eventEnd: { file: this.#file, offset: this.#next } });
+    const alone = this.#insidePayload || (transaction.alone && this.#header.type === queryType);
+    return withWayPast(error, { ...transaction, alone, executed: this.#progress.executed, eventEnd: this.#cursor.end });
   }
 
-  #event(b: Buffer, from: number, end: number): void {
+  #event(b: Buffer, from: number, end: number): void | Promise<void> {
     const header = this.#header;
     header.read(b, from, end);
     const treatment = treatmentOf(header.type);
     const handled = typeof treatment === 'object' && 'handle' in treatment ? treatment : undefined;
     const format = handled?.handle === 'format';
-    if (format) this.#checksums = checksumsFollow(b, end);
+    if (format) this.#checksums = checksumsFollow(b, from, end);
     if (this.#checksums) verifyChecksum(b, from, end);
-    if (header.inFile && handled?.handle !== 'heartbeat') this.#advance();
-    if (handled)
-      this.#handle(handled.handle, handled.version ?? 2, b, from + headerBytes, this.#checksums || format ? end - checksumBytes : end);
-    else if (treatment !== 'ignore') this.#refuse(header.type);
+    this.#locate(handled?.handle);
+    const body = from + headerBytes;
+    const bodyEnd = this.#checksums || format ? end - checksumBytes : end;
+    let slow: Promise<void> | undefined;
+    if (handled?.handle === 'rows') this.#readRows(handled.form, b, body, bodyEnd);
+    else if (handled) slow = this.#handle(handled.handle, b, body, bodyEnd) ?? undefined;
+    else if (treatment !== 'ignore') slow = this.#refuse(header.type) ?? undefined;
     this.#clock.arrived();
+    return slow;
+  }
+
+  #locate(handle: Handled | undefined): void {
+    const { inFile, logPos, size } = this.#header;
+    // A dump by GTID begins with a file's head, but no transaction before this place: offsets beyond 32 bits are found from there.
+    if (handle?.endsWith('gtid')) this.#cursor.atLeast(this.#plan.dumpFrom);
+    if (inFile && handle !== 'heartbeat') this.#cursor.advance(this.#header);
+    else if (logPos === 0 && this.#assembler.open) this.#cursor.advanceBySize(size);
   }
 
   /** What lies before the start is of no concern, whatever it is; only its GTID counts. */
-  #refuse(type: number): void {
-    const isPassed = this.#assembler.open ? this.#purpose === 'skip' : startLiesAhead(this.#plan, this.#place());
-    if (!isPassed) throw refusedEvent(type, placeText(this.#place()));
-    if (endsTransaction(type) && this.#assembler.atHand?.alone) this.#assembler.commit();
+  #refuse(type: number): void | Promise<void> {
+    const isPassed = this.#assembler.open ? this.#progress.purpose === 'skip' : startLiesAhead(this.#plan, this.#cursor.place);
+    if (!isPassed) throw refusedEvent(type, this.#where());
+    if (endsTransaction(type) && this.#assembler.atHand?.alone) return this.#assembler.commit();
   }
 
-  /** Offsets come with 32 bits; only forward is possible, so the nearest one ahead is meant. */
-  #advance(): void {
-    const start = (this.#header.logPos - this.#header.size) >>> 0;
-    const ahead = (start - (this.#next % 4294967296) + 4294967296) % 4294967296;
-    this.#at = this.#next + ahead;
-    this.#next = this.#at + this.#header.size;
-  }
+  readonly #where = (): string => placeText(this.#cursor.place);
 
-  #place(): Place {
-    return { file: this.#file, offset: this.#at };
+  #learn(b: Buffer, body: number, end: number): void {
+    const shape = this.#rows.shapes.learn(b, body, end);
+    // What is older than the description is read with it all the same: no later one would tell more.
+    if (shape.isUndescribed && this.caughtUp()) throw undescribed(shape.name);
   }
 
   // One switch on purpose: nothing can fall between two.
-  #handle(handle: Handled, version: 1 | 2, b: Buffer, body: number, end: number): void {
+  #handle(handle: Exclude<Handled, 'rows'>, b: Buffer, body: number, end: number): void | Promise<void> {
     switch (handle) {
       case 'table map':
-        return this.#shapes.learn(b, body, end);
-      case 'write rows':
-      case 'update rows':
-      case 'delete rows':
-        return this.#rows(handle, version, b, body, end);
+        return this.#learn(b, body, end);
       case 'gtid':
+        this.#expectFlavor('mysql');
         return this.#begin(parseGtidEvent(b, body, end, false));
       case 'anonymous gtid':
         return this.#begin(parseGtidEvent(b, body, end, true));
       case 'tagged gtid':
+        this.#expectFlavor('mysql');
         return this.#begin(parseTaggedGtidEvent(b, body, end));
+      case 'mariadb gtid': {
+        this.#expectFlavor('mariadb');
+        const start = parseMariadbGtidEvent(b, body, end, this.#header.serverId);
+        return this.#begin(start, start.undecidedAlter);
+      }
       case 'query':
-        return this.#query(b, body, end);
+        return this.#query(parseQuery(b, body, end, this.#statements.decode));
+      case 'compressed query':
+        return this.#query(parseCompressedQuery(b, body, end, this.#statements.decode, this.#where));
+      case 'load query':
+        return this.#query(parseLoadQuery(b, body, end, this.#statements.decode));
+      case 'payload':
+        return this.#payload(b, body, end);
       case 'xid':
         return this.#assembler.commit();
       case 'xa prepare':
-        return this.#assembler.xaPrepare(b[body] === 1, this.#place());
+        return this.#assembler.xaPrepare(b[body] === 1);
       case 'rotate':
         return this.#rotate(b, body, end);
       case 'heartbeat':
         return this.#heartbeat();
       case 'previous gtids':
-        if (this.#plan.seedGtids) this.#gtids?.merge(parsePreviousGtids(b, body, end));
+        this.#expectFlavor('mysql');
+        return this.#progress.seed(() => parsePreviousGtids(b, body, end));
+      case 'gtid list':
+        this.#expectFlavor('mariadb');
+        // One that the dump thread makes up tells of what it left out, and not of what came before a file.
+        if (this.#header.inFile) this.#progress.seed(() => parseGtidList(b, body, end));
+        return;
+      case 'start encryption':
+        // The server decrypts what it sends, and then says that this one is of no concern.
+        if (!this.#header.mayBeIgnored) throw unsupportedEvent('START_ENCRYPTION: what follows it cannot be read', decryptRemedy);
         return;
       case 'format':
-        if (!this.#prove && !this.#plan.seedGtids) this.#begun();
-        return;
+        return this.#progress.formatCame();
     }
   }
 
-  #begun(): void {
-    if (this.#started) return;
-    this.#started = true;
-    this.#outbox?.open();
+  /** GTIDs of one flavor mean nothing in a set of the other. */
+  #expectFlavor(flavor: Flavor): void {
+    if (flavor !== this.#plan.from.flavor)
+      throw corruptEvent('its GTIDs are of another kind of server than the one that is read', this.#where());
   }
 
   #rotate(b: Buffer, body: number, end: number): void {
     const { file, offset } = parseRotate(b, body, end);
-    this.#file = file;
-    this.#at = offset;
-    this.#next = offset;
+    this.#cursor.enter(file, offset);
     // A file's own ROTATE ends it; the one made for this connection only says where we are.
-    if (this.#assembler.open) throw corruptEvent('a file ends inside a transaction', placeText(this.#place()));
-    if (!isBeforeStart(this.#plan, this.#place())) this.#committed = { ...this.#committed, file, pos: offset };
+    if (this.#assembler.open) throw corruptEvent('a file ends inside a transaction', this.#where());
+    this.#progress.entered();
   }
 
-  #begin(event: GtidEvent): void {
-    const from = this.#place();
-    const last = this.#prove;
-    this.#purpose = 'deliver';
-    if (last && (last.gtid === null ? last.file === from.file && last.pos === from.offset : event.gtid === last.gtid))
-      this.#purpose = 'prove';
-    else if (startLiesAhead(this.#plan, from)) this.#purpose = 'skip';
-    else if (last && this.#plan.uuid === this.#plan.from.uuid) throw this.#notMet();
-    else if (last && this.#outbox?.full) throw this.#notMet();
-    else if (!last) this.#begun();
-    if (
-      this.#purpose === 'prove' &&
-      last &&
-      this.#epoch === this.#plan.from.epoch &&
-      (last.file !== from.file || last.pos !== from.offset)
-    ) {
-      // The same server's history at other offsets, as after a restored backup: versions must not go back.
-      this.#epoch += 1;
-    }
-    this.#assembler.begin(event, from, this.#header.serverId, this.#header.timestampSeconds, this.#epoch, this.#purpose === 'deliver');
+  #begin(start: GroupStart, undecided = false): void {
+    const from = this.#cursor.place;
+    this.#progress.transactionBegins(start.gtid === '' ? null : start.gtid, from, this.#outbox?.full === true);
+    this.#statements.undecided = undecided;
+    const { epoch, purpose } = this.#progress;
+    this.#assembler.begin(start, from, this.#header.serverId, this.#header.timestampSeconds, epoch, purpose === 'deliver');
   }
 
-  #notMet(): CrossfadeError {
-    return diverged(`the last transaction that was read (${this.#prove?.gtid ?? 'by its offset'}) is not where it was`);
+  #query(query: QueryEvent): void | Promise<void> {
+    const header = this.#insidePayload ? this.#inner : this.#header;
+    return this.#statements.statement(query, this.#cursor.place, this.#progress.purpose === 'deliver', header.ofTemporaryTable);
   }
 
-  #query(b: Buffer, body: number, end: number): void {
-    const { database, sql } = parseQuery(b, body, end);
-    if (sql === 'BEGIN') return this.#assembler.statement(begin, this.#place());
-    const meaning = meaningOf(sql, database);
-    const place = this.#place();
-    if (this.#purpose === 'deliver') {
-      const { tables, unkeyed } = this.#options;
-      refuseStatement(meaning, { mapped: tables.mapped, unkeyed, database, place: placeText(place) });
-    }
-    if (meaning.kind === 'destroys' || meaning.kind === 'ignore' || meaning.kind === 'unknown')
-      this.#assembler.fingerprint('statement', Buffer.from(sql));
-    this.#assembler.statement(meaning, place);
+  #readRows(form: RowsForm, b: Buffer, body: number, end: number): void {
+    this.#rows.rows(form, b, body, end, this.#cursor.at, this.#progress.purpose === 'deliver', this.#where);
   }
 
-  #rows(kind: RowsKind, version: 1 | 2, b: Buffer, body: number, end: number): void {
-    const id = tableId(b, body);
-    // The server's way to end a statement that touched no row.
-    if (id === 0xffffff) return;
-    const shape = this.#shapes.get(id);
-    if (!shape) throw corruptEvent('a rows event names a table that was not described', placeText(this.#place()));
-    const header = parseRowsHeader(b, body, end, kind, version);
-    if (header.columns !== shape.columns.length)
-      throw corruptEvent('a rows event has another number of columns than its table', placeText(this.#place()));
-    this.#assembler.rowsAt(this.#at);
-    this.#assembler.fingerprint(`${shape.name} ${kind}`, b.subarray(header.rows, end));
-    if (this.#purpose !== 'deliver') {
-      if (shape.mapped) this.#assembler.sawMappedRows();
-      return;
-    }
-    if (shape.mapped) decodeRows(b, end, kind, header, shape, this.#out, this.#assembler, () => placeText(this.#place()));
-    else this.#assembler.skipped(countRows(b, end, kind, header, shape, () => placeText(this.#place())));
+  /** Everything inside is at the offset of the payload, and nothing inside has a checksum. */
+  #payload(b: Buffer, body: number, end: number): void | Promise<void> {
+    const over = () => {
+      this.#insidePayload = false;
+    };
+    this.#insidePayload = true;
+    const slow = readPayload(parsePayload(b, body, end), { event: (event) => this.#eventInside(event), room: () => this.room() });
+    return slow ? slow.then(over) : over();
+  }
+
+  #eventInside(b: Buffer): void | Promise<void> {
+    const header = this.#inner;
+    header.read(b, 0, b.length);
+    const treatment = treatmentOf(header.type);
+    if (treatment === 'ignore') return;
+    if (treatment && !belongsInside(treatment))
+      throw corruptEvent('a compressed transaction holds what cannot be inside one', this.#where());
+    if (treatment === undefined || 'stop' in treatment) return this.#refuse(header.type);
+    if (treatment.handle === 'rows') return this.#readRows(treatment.form, b, headerBytes, b.length);
+    return this.#handle(treatment.handle, b, headerBytes, b.length);
   }
 
   part(changes: readonly RowChange[], bytes: number): void {
-    if (this.#prove && this.#outbox?.full) throw this.#notMet();
+    if (!this.#progress.isProven && this.#outbox?.full) throw this.#progress.notMet();
     this.#outbox?.part(changes, bytes);
   }
 
-  end({ transaction, from, print }: EndedTransaction, changes: readonly RowChange[], bytes: number): void {
-    const { gtid } = transaction;
-    const last = { file: from.file, pos: from.offset, gtid, print };
-    if (this.#purpose === 'prove') {
-      if (this.#prove?.print !== print) throw diverged(`transaction ${transaction.id} has another content than when it was read`);
-      this.#prove = null;
-    }
-    if (gtid !== null) this.#gtids?.add(gtid);
-    if (this.#purpose === 'skip') return;
-    this.#throughUs = Math.max(this.#throughUs, transaction.committedAtUs);
-    if (this.#purpose === 'deliver') {
-      this.#committed = { file: this.#file, pos: this.#next, last };
-      this.#outbox?.commit(changes, bytes);
-      return;
-    }
-    const behind = { file: this.#file, offset: this.#next };
-    this.#committed = isBeforeStart(this.#plan, behind) ? { ...this.#committed, last } : { file: behind.file, pos: behind.offset, last };
-    this.#begun();
+  end(ended: EndedTransaction, changes: readonly RowChange[], bytes: number): void {
+    if (this.#progress.transactionEnded(ended)) this.#outbox?.commit(changes, bytes);
+  }
+
+  room(): Promise<void> | undefined {
+    return this.#outbox?.room();
+  }
+  predecessor(gtid: string): string | null {
+    return this.#progress.predecessor(gtid);
   }
 
   #heartbeat(): void {
-    if (this.#header.logPos > 0 && this.#next % 4294967296 !== this.#header.logPos) {
-      this.#header.size = 0;
-      this.#advance();
-    }
-    if (!this.#started) {
-      if (isBefore({ file: this.#file, offset: this.#next }, this.#plan.end)) return;
-      if (this.#prove) throw this.#notMet();
-      this.#begun();
-    }
-    if (this.#assembler.open) return;
-    if (this.#outbox?.paused === false) this.#throughUs = Math.max(this.#throughUs, this.#clock.sentUs());
+    this.#cursor.skipTo(this.#header.logPos, this.#plan.end);
+    if (!this.#progress.serverWaits() || this.#assembler.open) return;
+    if (this.#outbox?.paused === false) this.#progress.isIdle(this.#clock.sentUs());
     this.#outbox?.beat();
   }
 }
 
 const queryType = 2;
-const begin: StatementMeaning = { kind: 'begin' };
+/** A read beyond a buffer's end; those of an engine that runs out of memory or stack have no code. */
+const isCut = (thrown: unknown): boolean => thrown instanceof RangeError && 'code' in thrown;
+const decryptRemedy =
+  'MariaDB decrypts its binlog for its replicas. Look whether something between here and the server passes files on instead.';

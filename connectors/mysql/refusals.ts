@@ -17,7 +17,12 @@ export interface Judged {
 /** Throws for what may have changed rows of captured tables. */
 export function refuseStatement(meaning: StatementMeaning, judged: Judged): void {
   if (meaning.kind === 'unknown') refuseUnknown(meaning, judged);
-  if (meaning.kind !== 'destroys') return;
+  // A captured table whose name is written with other letters, or whose columns are not known.
+  if (meaning.kind === 'truncates') refuseDestruction({ kind: 'destroys', what: 'TRUNCATE TABLE', tables: [meaning.table] }, judged);
+  if (meaning.kind === 'destroys') refuseDestruction(meaning, judged);
+}
+
+function refuseDestruction(meaning: StatementMeaning & { kind: 'destroys' }, judged: Judged): void {
   const hit = hitBy(meaning, meaning.index ? judged.unkeyed : judged.mapped);
   if (hit === undefined) return;
   throw unsupported(
@@ -51,7 +56,7 @@ function refuseUnknown({ what, writes }: StatementMeaning & { kind: 'unknown' },
   throw unsupported(
     `${what}${on}, written as a statement (${chosen})`,
     place,
-    'Run on the source: SET PERSIST binlog_format = ROW; and end the sessions that set another format.',
+    'Run on the source: SET PERSIST binlog_format = ROW; (on MariaDB SET GLOBAL, and the line in its my.cnf) and end the sessions that set another format.',
   );
 }
 

@@ -1,12 +1,14 @@
 /** One rows event: its header, then row after row to a receiver. */
 import type { TableSchema } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
-import { InvalidValue, type ImageSkipper } from './compile.ts';
+import { InvalidValue, OversizedImage } from './bad-row.ts';
+import type { ImageSkipper } from './compile-skip.ts';
 import { corruptEvent, invalidValue, rowTooLarge } from './errors.ts';
 import type { JsonOut } from './json-out.ts';
 import type { RowDecoder, TableShape } from './shapes.ts';
 
-export type RowsKind = 'write rows' | 'update rows' | 'delete rows';
+export type WholeRowsKind = 'write rows' | 'update rows' | 'delete rows';
+export type RowsKind = WholeRowsKind | 'partial update rows';
 
 export interface RowsHeader {
   readonly columns: number;
@@ -30,8 +32,9 @@ export function parseRowsHeader(b: Buffer, from: number, end: number, kind: Rows
   const size = (columns + 7) >> 3;
   const present = b.subarray(at, at + size);
   at += size;
-  const presentAfter = kind === 'update rows' ? b.subarray(at, at + size) : present;
-  if (kind === 'update rows') at += size;
+  const isUpdate = kind === 'update rows' || kind === 'partial update rows';
+  const presentAfter = isUpdate ? b.subarray(at, at + size) : present;
+  if (isUpdate) at += size;
   if (at > end) throw corruptEvent('a rows event is cut');
   return { columns, present, presentAfter, rows: at };
 }
@@ -39,6 +42,12 @@ export function parseRowsHeader(b: Buffer, from: number, end: number, kind: Rows
 function allPresent(bits: Buffer, columns: number): boolean {
   for (let index = 0; index < columns; index += 1) if ((((bits[index >> 3] as number) >> (index & 7)) & 1) === 0) return false;
   return true;
+}
+
+/** Throws where the images lack columns. */
+export function requireWholeImages(header: RowsHeader, shape: TableShape, where: () => string): void {
+  if (!allPresent(header.present, header.columns) || !allPresent(header.presentAfter, header.columns))
+    throw incomplete(shape.name, where());
 }
 
 export interface RowReceiver {
@@ -56,16 +65,16 @@ export interface RowReceiver {
 export function decodeRows(
   b: Buffer,
   end: number,
-  kind: RowsKind,
+  kind: WholeRowsKind,
   header: RowsHeader,
   shape: TableShape,
   out: JsonOut,
   to: RowReceiver,
   where: () => string,
 ): void {
-  if (!allPresent(header.present, header.columns) || !allPresent(header.presentAfter, header.columns))
-    throw incomplete(shape.name, where());
+  requireWholeImages(header, shape, where);
   const { decoder } = shape;
+  out.mostBytes = decoder.maxRowBytes;
   let p = header.rows;
   try {
     while (p < end)
@@ -77,13 +86,6 @@ export function decodeRows(
     if (error instanceof OversizedImage) throw rowTooLarge(shape.id, error.bytes, decoder.maxRowBytes, where());
     if (error instanceof RangeError) throw corruptEvent('a row is cut', where());
     throw error;
-  }
-}
-
-class OversizedImage {
-  readonly bytes: number;
-  constructor(bytes: number) {
-    this.bytes = bytes;
   }
 }
 
@@ -136,8 +138,12 @@ function decodeUpdate(
   return p;
 }
 
-/** Counts the rows of a table that nobody maps. */
-export function countRows(b: Buffer, end: number, kind: RowsKind, header: RowsHeader, shape: TableShape, where: () => string): number {
+/**
+ * Counts the rows of a table that nobody maps. An event of rows whose length nobody knows counts as one: ordinals need only
+ * grow, and be the same whenever they are read.
+ */
+export function countRows(b: Buffer, end: number, kind: WholeRowsKind, header: RowsHeader, shape: TableShape, where: () => string): number {
+  if (shape.isUncountable) return 1;
   const before: ImageSkipper = shape.skipper(header.present);
   const after = kind === 'update rows' ? shape.skipper(header.presentAfter) : undefined;
   let count = 0;
@@ -157,6 +163,7 @@ function incomplete(table: string, where: string): CrossfadeError {
     code: 'SOURCE_ROW_INCOMPLETE',
     fault: 'fatal',
     message: `the row images of ${table} at ${where} do not hold all columns: binlog_row_image was not FULL in the session that wrote them`,
-    remedy: 'Run on the source: SET PERSIST binlog_row_image = FULL; and end the sessions that set it otherwise.',
+    remedy:
+      'Run on the source: SET PERSIST binlog_row_image = FULL; (on MariaDB SET GLOBAL, and the line in its my.cnf) and end the sessions that set it otherwise.',
   });
 }

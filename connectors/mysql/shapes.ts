@@ -3,8 +3,11 @@ import { tableName, type TableId, type TableSchema } from '../../src/core/change
 import { CrossfadeError } from '../../src/core/errors.ts';
 import { charset, type Collations } from './charsets.ts';
 import { columnSchema, tableSchema, unsupported, type BinlogColumn } from './columns.ts';
-import { compileImage, compileKey, compileSkipper, type ImageDecoder, type ImageSkipper, type KeyWriter } from './compile.ts';
+import { compileImage, type ImageDecoder } from './compile-image.ts';
+import { compileKey, type KeyWriter } from './compile-key.ts';
+import { compileSkipper, type ImageSkipper } from './compile-skip.ts';
 import { keyless, setting } from './errors.ts';
+import { hasUnknownSize, isAmbiguous, settled } from './mariadb-columns.ts';
 import { parseTableMap, type TableMap } from './table-map.ts';
 
 export interface RowDecoder {
@@ -22,6 +25,10 @@ export interface Tables {
   readonly keys: ReadonlyMap<string, readonly string[]>;
   readonly collations: Collations;
   readonly maxRowBytes: number;
+  /** Captured tables as the server describes them now, by `db.table`: for what happens to a table before its first rows come. */
+  readonly described?: ReadonlyMap<string, TableSchema>;
+  /** MariaDB only: columns as the server describes them now, by `db.table` and name. */
+  readonly columnsNow?: ReadonlyMap<string, ReadonlyMap<string, BinlogColumn>> | undefined;
 }
 
 export class TableShape {
@@ -30,6 +37,10 @@ export class TableShape {
   readonly id: TableId;
   readonly mapped: boolean;
   readonly columns: readonly BinlogColumn[];
+  /** It has columns whose type only the server's description of the table tells, and they are not in ours. */
+  readonly isUndescribed: boolean;
+  /** How long its rows are nobody knows: the old temporal formats of a table of MariaDB that is not captured, so not described. */
+  readonly isUncountable: boolean;
   readonly #map: TableMap;
   readonly #tables: Tables;
   readonly #skippers = new Map<string, ImageSkipper>();
@@ -39,7 +50,11 @@ export class TableShape {
     this.id = { database: map.database, table: map.table };
     this.name = tableName(this.id);
     this.mapped = tables.mapped.has(this.name);
-    this.columns = map.columns;
+    const { columnsNow } = tables;
+    const now = columnsNow?.get(this.name);
+    this.columns = columnsNow && this.mapped ? map.columns.map((column) => settled(column, now?.get(column.name))) : map.columns;
+    this.isUncountable = columnsNow !== undefined && !this.mapped && map.columns.some(hasUnknownSize);
+    this.isUndescribed = now !== undefined && map.columns.some((column) => isAmbiguous(column) && !now.has(column.name));
     this.#map = map;
     this.#tables = tables;
   }
@@ -54,7 +69,7 @@ export class TableShape {
     if (!this.#map.complete) {
       throw setting(
         `the binlog says nothing about the columns of ${this.name}: binlog_row_metadata is not FULL`,
-        'SET PERSIST binlog_row_metadata = FULL;',
+        'SET PERSIST binlog_row_metadata = FULL; (on MariaDB SET GLOBAL, and the line in its my.cnf)',
       );
     }
     for (const column of this.columns) {
@@ -87,12 +102,13 @@ export function schemaOf(
   primaryKey: readonly number[],
   tables: Tables,
 ): TableSchema | undefined {
+  const visible = columns.filter(({ hidden }) => !hidden);
   const key = primaryKey.length > 0 ? primaryKey.map((index) => columns[index]?.name ?? '') : (tables.keys.get(tableName(id)) ?? []);
-  if (key.length === 0 || key.some((name) => !columns.some((column) => column.name === name))) return undefined;
+  if (key.length === 0 || key.some((name) => !visible.some((column) => column.name === name))) return undefined;
   const { maxBytesOf } = tables.collations;
   return tableSchema(
     id,
-    columns.map((column) => columnSchema(column, maxBytesOf.get(column.charset) ?? 1)),
+    visible.map((column) => columnSchema(column, maxBytesOf.get(column.charset) ?? 1)),
     key,
   );
 }
@@ -118,16 +134,18 @@ export class Shapes {
   readonly #tables: Tables;
   readonly #byId = new Map<number, Known>();
   readonly #byDefinition = new Map<string, TableShape>();
+  /** Of captured tables, by `db.table`. */
+  readonly #latest = new Map<string, TableShape>();
 
   constructor(tables: Tables) {
     this.#tables = tables;
   }
 
   /** `from`: where the event's body begins. */
-  learn(b: Buffer, from: number, end: number): void {
+  learn(b: Buffer, from: number, end: number): TableShape {
     const id = tableId(b, from);
     const known = this.#byId.get(id);
-    if (known && known.bytes.compare(b, from + 8, end) === 0) return;
+    if (known && known.bytes.compare(b, from + 8, end) === 0) return known.shape;
     const bytes = Buffer.from(b.subarray(from + 8, end));
     const definition = bytes.toString('latin1');
     let shape = this.#byDefinition.get(definition);
@@ -136,8 +154,15 @@ export class Shapes {
       if (this.#byDefinition.size >= mostIds) this.#byDefinition.clear();
       this.#byDefinition.set(definition, shape);
     }
+    if (shape.mapped) this.#latest.set(shape.name, shape);
     if (this.#byId.size >= mostIds) this.#byId.clear();
     this.#byId.set(id, { bytes, shape });
+    return shape;
+  }
+
+  /** The shape that a captured table had when rows of it came last. */
+  latest(name: string): TableShape | undefined {
+    return this.#latest.get(name);
   }
 
   get(id: number): TableShape | undefined {

@@ -8,22 +8,24 @@ import { BinlogStream } from './binlog.ts';
 import { checkSource } from './check.ts';
 import type { MysqlSettings } from './config.ts';
 import { Metadata } from './connect.ts';
-import { endPosition, planRead, serverState } from './history.ts';
-import { describeTables, keysOf, untransactional } from './information-schema.ts';
-import { GtidSet } from './gtid.ts';
+import { planRead } from './history.ts';
+import { columnsNow, describeTables, keysOf, untransactional } from './information-schema.ts';
 import { describePosition, parsePosition, positionText, type MysqlPosition } from './position.ts';
+import { endPosition, serverState } from './server-state.ts';
 import { schemaOf } from './shapes.ts';
+import { namedPosition } from './start-position.ts';
 
 export interface MysqlSourceOptions {
   readonly tables: readonly TableId[];
   /** Key columns that the configuration names for tables without a primary key, by `db.table`. */
   readonly keys: ReadonlyMap<string, readonly string[]>;
   readonly logger: Logger;
-  /** A transaction with more bytes of changes than this comes in parts; 8 MB unless a test says otherwise. */
+  /** A transaction with more bytes of changes than this comes in parts; 1 MB unless a test says otherwise. */
   readonly partBytes?: number;
 }
 
-const usualPartBytes = 8 * 1024 * 1024;
+/** Each part is a few thousand rows on their way through several hands at once: larger ones cost memory and win no time. */
+const usualPartBytes = 1024 * 1024;
 
 /** Connects to nothing yet: each method opens its own connections, so an unreachable server is each method's error. */
 export async function openMysqlSource(settings: MysqlSettings, options: MysqlSourceOptions): Promise<MysqlSource> {
@@ -61,7 +63,7 @@ export class MysqlSource implements Source {
     const { start } = this.#settings;
     await using metadata = await Metadata.open(this.#settings);
     const end = endPosition(await serverState(metadata));
-    const position = { ...(start === undefined ? end : named(start, end)), epoch: newEpoch() };
+    const position = { ...(start === undefined ? end : await namedPosition(metadata, start, end)), epoch: newEpoch() };
     this.#options.logger.info(
       { position: describePosition(position), by: start === undefined ? 'the end of the binlog now' : 'the configuration' },
       'new pipeline starts',
@@ -106,13 +108,16 @@ export class MysqlSource implements Source {
     await using metadata = await Metadata.open(this.#settings, 'reading the binlog of');
     const { plan, state } = await planRead(metadata, position, logger, signal);
     const described = await describeTables(metadata, tables);
+    const known = {
+      mapped: new Set(tables.map(tableName)),
+      keys: keysOf(described, keys),
+      collations: await metadata.collations(),
+      maxRowBytes: this.#settings.maxRowBytes,
+      columnsNow: columnsNow(described),
+    };
+    const schemas = described.flatMap(({ id, columns, primaryKey }) => schemaOf(id, columns, primaryKey, known) ?? []);
     const reader = {
-      tables: {
-        mapped: new Set(tables.map(tableName)),
-        keys: keysOf(described, keys),
-        collations: await metadata.collations(),
-        maxRowBytes: this.#settings.maxRowBytes,
-      },
+      tables: { ...known, described: new Map(schemas.map((schema) => [tableName(schema.table), schema])) },
       untransactional: untransactional(described),
       unkeyed: new Set(described.filter(({ primaryKey }) => primaryKey.length === 0).map(({ id }) => tableName(id))),
       partBytes,
@@ -165,9 +170,3 @@ const newEpoch = (): number => Math.floor(Date.now() / 1000);
 
 /** Far from the small numbers that people give their servers. */
 const randomServerId = (): number => randomInt(2 ** 31, 2 ** 32 - 1);
-
-function named(start: NonNullable<MysqlSettings['start']>, end: MysqlPosition): MysqlPosition {
-  // Whatever was committed before the place that a person names, nothing is known to be handed on: time 0.
-  if ('gtid' in start) return { ...end, gtid: GtidSet.parse(start.gtid).toString(), file: '', pos: 0, throughUs: 0 };
-  return { ...end, gtid: null, file: start.file, pos: start.offset, throughUs: 0 };
-}

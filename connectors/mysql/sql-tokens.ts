@@ -43,8 +43,10 @@ function after(sql: string, mark: string, from: number): number {
   return at < 0 ? sql.length : at + mark.length;
 }
 
-/** Whether a backslash escapes depends on the writer's sql_mode: where one is, nobody can say where its string ends. */
-export const isReadable = (tokens: readonly string[]): boolean => !tokens.some((token) => /^['"]/.test(token) && token.includes('\\'));
+/** Whether a backslash escapes depends on the writer's sql_mode: where one stands in front of a quote, nobody can say where its string ends. */
+export const isReadable = (tokens: readonly string[]): boolean => !tokens.some((token) => /^['"]/.test(token) && escapedQuote.test(token));
+
+const escapedQuote = /(?<!\\)(?:\\\\)*\\['"]/;
 
 /** The name without its quotes. */
 export const plain = (text: string): string => (/^[`"]/.test(text) ? text.slice(1, -1).replaceAll('``', '`').replaceAll('""', '"') : text);

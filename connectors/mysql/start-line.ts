@@ -1,7 +1,8 @@
 /** Lines for `source.mysql` in the configuration, with which a new pipeline begins at a known place: remedies print them. */
 import { CrossfadeError, type ErrorCode } from '../../src/core/errors.ts';
+import type { ExecutedSet } from './executed.ts';
 import { GtidSet } from './gtid.ts';
-import type { Place } from './transaction.ts';
+import type { Place } from './place.ts';
 
 const gtidLine = (gtid: string) => `start: { gtid: '${gtid}' }`;
 const placeLine = ({ file, offset }: Place) => `start: { file: ${file}, offset: ${offset} }`;
@@ -9,11 +10,13 @@ const placeLine = ({ file, offset }: Place) => `start: { file: ${file}, offset: 
 /**
  * The line that reads everything behind a transaction that a target holds, known by its id alone. A server numbers its own
  * transactions in the order of its binlog, so all lower numbers lie before it; of other servers' nothing is assumed, and they
- * come again. By file and offset the transaction itself comes again. Undefined for an id that is not MySQL's.
+ * come again. By file and offset the transaction itself comes again. Undefined for an id of another kind of source.
  */
 export function startLineAfter(transactionId: string): string | undefined {
   const place = /^(.+\.\d+):(\d+)$/.exec(transactionId);
   if (place) return placeLine({ file: place[1] as string, offset: Number(place[2]) });
+  // Of MariaDB's other domains nothing is said, so they come again from their beginning.
+  if (/^\d+-\d+-\d+$/.test(transactionId)) return gtidLine(transactionId);
   const at = transactionId.lastIndexOf(':');
   try {
     return gtidLine(GtidSet.parse(`${transactionId.slice(0, at)}:1-${transactionId.slice(at + 1)}`).toString());
@@ -24,7 +27,7 @@ export function startLineAfter(transactionId: string): string | undefined {
 
 export interface Refusal {
   /** Everything executed before the transaction that is refused; null where GTIDs are off. */
-  readonly executed: GtidSet | null;
+  readonly executed: ExecutedSet | null;
   readonly gtid: string | null;
   /** Where the transaction begins. */
   readonly from: Place;

@@ -16,6 +16,8 @@ export type StatementMeaning =
   | { readonly kind: 'xa start'; readonly xid: string }
   | { readonly kind: 'xa commit'; readonly xid: string }
   | { readonly kind: 'xa rollback'; readonly xid: string }
+  /** Every row of one table is gone. */
+  | { readonly kind: 'truncates'; readonly table: TableId }
   /** Of no concern to row changes. */
   | { readonly kind: 'ignore' }
   /** Changes rows, columns or keys of these tables without row events: emptied, dropped, renamed, altered. */
@@ -46,9 +48,10 @@ const ignored =
   /^(?:CREATE|GRANT|REVOKE|ANALYZE|OPTIMIZE|REPAIR|CHECK|FLUSH|SET|INSTALL|UNINSTALL|RELEASE|RESET|CACHE|XA\s+END|DROP\s+(?!TABLES?\b|TEMPORARY\b|DATABASE\b|SCHEMA\b)|ALTER\s+(?!TABLE\b|IGNORE\b|ONLINE\b|OFFLINE\b)|RENAME\s+USER|COMMENT)\b/i;
 
 export function meaningOf(sql: string, database: string): StatementMeaning {
-  const tokens = tokensOf(sql);
+  const tokens = withoutSettings(tokensOf(sql));
   const text = tokens.join(' ');
   const rest = (pattern: string) => new RegExp(`^${pattern}`, 'i').exec(text);
+  if (rest('BEGIN\\s+NOT\\s+ATOMIC\\b')) return { kind: 'unknown', what: 'BEGIN NOT ATOMIC' };
   if (rest('BEGIN\\b') || rest('START\\s+TRANSACTION\\b')) return { kind: 'begin' };
   if (rest('COMMIT\\b')) return { kind: 'commit' };
   const savepoint = rest(`(SAVEPOINT|ROLLBACK\\s+(?:WORK\\s+)?TO(?:\\s+SAVEPOINT)?)\\s+(${name})`);
@@ -67,6 +70,18 @@ export function meaningOf(sql: string, database: string): StatementMeaning {
   return unknown(verb?.[0].toUpperCase() ?? 'an unreadable statement', tokens, database);
 }
 
+/** MariaDB's `SET STATEMENT name = value, … FOR statement`: what it sets holds for the statement alone, which is what counts. */
+function withoutSettings(tokens: readonly string[]): readonly string[] {
+  let rest = tokens;
+  while (/^SET$/i.test(rest[0] ?? '') && /^STATEMENT$/i.test(rest[1] ?? '')) {
+    const setFor = rest.findIndex((token) => /^FOR$/i.test(token));
+    // A form that cannot be read stops as what it is.
+    if (setFor < 0) return ['SET_STATEMENT', ...rest];
+    rest = rest.slice(setFor + 1);
+  }
+  return rest;
+}
+
 function unknown(what: string, tokens: readonly string[], database: string): StatementMeaning {
   const writes = writtenTable(tokens, database);
   return writes ? { kind: 'unknown', what, writes } : { kind: 'unknown', what };
@@ -82,13 +97,13 @@ const xaKinds: Readonly<Record<string, 'xa start' | 'xa commit' | 'xa rollback'>
 function destruction(text: string, tokens: readonly string[], database: string): StatementMeaning | undefined {
   const rest = (pattern: string) => new RegExp(`^${pattern}`, 'i').exec(text);
   const truncate = rest(`TRUNCATE\\s+(?:TABLE\\s+)?(${qualified})`);
-  if (truncate) return { kind: 'destroys', what: 'TRUNCATE TABLE', tables: [tableOf(truncate[1] as string, database)] };
+  if (truncate) return { kind: 'truncates', table: tableOf(truncate[1] as string, database) };
   if (rest('DROP\\s+TEMPORARY\\b')) return { kind: 'ignore' };
   const drop = rest(`DROP\\s+TABLES?\\s+(?:IF\\s+EXISTS\\s+)?(${qualified}(?:\\s*,\\s*${qualified})*)`);
   if (drop) return { kind: 'destroys', what: 'DROP TABLE', tables: tablesOf(drop[1] as string, database) };
   const dropDatabase = rest(`DROP\\s+(?:DATABASE|SCHEMA)\\s+(?:IF\\s+EXISTS\\s+)?(${name})`);
   if (dropDatabase) return { kind: 'destroys', what: 'DROP DATABASE', tables: [], database: plain(dropDatabase[1] as string) };
-  const replaced = rest(`CREATE OR REPLACE TABLE (${qualified})`);
+  const replaced = rest(`CREATE OR REPLACE TABLE (?:IF NOT EXISTS )?(${qualified})`);
   if (replaced) return { kind: 'destroys', what: 'CREATE OR REPLACE TABLE', tables: [tableOf(replaced[1] as string, database)] };
   const rename = rest(`RENAME\\s+TABLES?\\s+(?:IF\\s+EXISTS\\s+)?([^]*)`);
   if (rename)
@@ -98,9 +113,10 @@ function destruction(text: string, tokens: readonly string[], database: string):
 
 /** CREATE INDEX and DROP INDEX, which are clauses of ALTER TABLE in other words. */
 function indexStatement(text: string, database: string): StatementMeaning | undefined {
-  const found = new RegExp(`^(CREATE UNIQUE|DROP) INDEX (?:IF (?:NOT )?EXISTS )?(${name}) (?:USING \\w+ )?ON (${qualified})`, 'i').exec(
-    text,
-  );
+  const found = new RegExp(
+    `^(CREATE UNIQUE|CREATE OR REPLACE(?: UNIQUE)?|DROP) INDEX (?:IF (?:NOT )?EXISTS )?(${name}) (?:USING \\w+ )?ON (${qualified})`,
+    'i',
+  ).exec(text);
   if (!found) return undefined;
   const tables = [tableOf(found[3] as string, database)];
   if (/^PRIMARY$/i.test(plain(found[2] as string))) return { kind: 'destroys', what: 'DROP PRIMARY KEY', tables };
@@ -110,10 +126,13 @@ function indexStatement(text: string, database: string): StatementMeaning | unde
 function alteration(text: string, tokens: readonly string[], database: string): StatementMeaning | undefined {
   if (!/^ALTER (?:(?:IGNORE|ONLINE|OFFLINE) )*TABLE\b/i.test(text)) return undefined;
   const reader = new TokenReader(tokens);
-  while (reader.take().toUpperCase() !== 'TABLE');
+  // The word may have grown into another one (`TABLEü`), and then there is none.
+  while (!reader.done && reader.take().toUpperCase() !== 'TABLE');
   reader.takes('IF', 'EXISTS');
   const table = reader.table(database);
   if (!table) return undefined;
+  if (reader.takes('WAIT')) reader.take();
+  else reader.takes('NOWAIT');
   const meaning = alterTable(tokens.slice(reader.at), database);
   if (meaning === 'harmless') return { kind: 'ignore' };
   if ('index' in meaning) return { kind: 'destroys', what: `ALTER TABLE … ${meaning.index}`, tables: [table], index: true };

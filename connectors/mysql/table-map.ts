@@ -1,6 +1,6 @@
 /** TABLE_MAP: a table's shape when the rows behind it were written. With FULL metadata it says everything. */
 import { charset, decodeText, type Collations } from './charsets.ts';
-import { wire, type BinlogColumn } from './columns.ts';
+import { isChoice, isString, wire, type BinlogColumn } from './columns.ts';
 import { corruptEvent } from './errors.ts';
 
 export interface TableMap {
@@ -55,22 +55,32 @@ export function parseTableMap(b: Buffer, from: number, end: number, collations: 
   const nulls = bytes(c, (count + 7) >> 3);
   const more = optionalMetadata(c, raw);
   const columns = raw.map((column, index): BinlogColumn => {
-    const set = collations.charsetOf.get(more.collations[index] ?? -1) ?? '';
+    const isText = isString(column.type) || isChoice(column.type);
+    const set = isText ? (collations.charsetOf.get(more.collations[index] ?? -1) ?? '') : '';
     return {
       ...column,
       name: more.names[index] ?? '',
       unsigned: more.unsigned[index] ?? false,
       nullable: (((nulls[index >> 3] as number) >> (index & 7)) & 1) === 1,
       charset: set,
-      labels: (more.labels[index] ?? []).map((label) => labelText(label, set)),
+      scale: column.type === wire.geometry || column.type === wire.vector ? (more.subtypes[index] ?? 0) : column.scale,
+      labels: labelTexts(more.labels[index] ?? [], set),
     };
   });
+  if (new Set(more.names).size !== more.names.length) throw corruptEvent('a TABLE_MAP gives two columns one name');
+  if (new Set(more.primaryKey).size !== more.primaryKey.length) throw corruptEvent('a TABLE_MAP has a column twice in the key');
   return { database, table, columns, primaryKey: more.primaryKey, complete: more.names.length === count };
 }
 
-function labelText(label: Buffer, set: string): string {
-  const known = charset(set);
-  return known ? decodeText(known, label) : label.toString('latin1');
+/** Labels of the binary character set are bytes; those that are UTF-8 are carried as that text. Empty where one is no text. */
+function labelTexts(labels: readonly Buffer[], set: string): string[] {
+  const known = charset(set === 'binary' ? 'utf8mb4' : set);
+  try {
+    return known ? labels.map((label) => decodeText(known, label)) : [];
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof RangeError) return [];
+    throw error;
+  }
 }
 
 function rawColumn(type: number, meta: Cursor): RawColumn {
@@ -78,6 +88,7 @@ function rawColumn(type: number, meta: Cursor): RawColumn {
     case wire.float:
     case wire.double:
     case wire.blob:
+    case wire.compressedBlob:
     case wire.tinyBlob:
     case wire.mediumBlob:
     case wire.longBlob:
@@ -93,6 +104,8 @@ function rawColumn(type: number, meta: Cursor): RawColumn {
     case wire.varchar:
     case wire.varString:
       return { type: wire.varchar, size: bytes(meta, 2).readUInt16LE(0), scale: 0 };
+    case wire.compressedVarchar:
+      return { type, size: bytes(meta, 2).readUInt16LE(0), scale: 0 };
     case wire.bit: {
       const odd = byte(meta);
       return { type, size: byte(meta) * 8 + odd, scale: 0 };
@@ -123,22 +136,24 @@ const numeric = new Set<number>([
   wire.double,
   wire.year,
 ]);
-const character = new Set<number>([wire.string, wire.varchar, wire.blob, wire.tinyBlob, wire.mediumBlob, wire.longBlob]);
 
 interface OptionalMetadata {
   readonly names: string[];
   readonly unsigned: boolean[];
   readonly collations: number[];
   readonly labels: Buffer[][];
+  /** Of spatial columns, and how many elements a vector has at most. */
+  readonly subtypes: number[];
   primaryKey: number[];
 }
 
 /** Type, length, value; each list covers only the columns of its own class, in table order. Unknown types are hints: passed over. */
 function optionalMetadata(c: Cursor, columns: readonly RawColumn[]): OptionalMetadata {
   const where = (test: (type: number) => boolean) => columns.flatMap(({ type }, index) => (test(type) ? [index] : []));
-  const characters = where((type) => character.has(type));
-  const choices = where((type) => type === wire.enum || type === wire.set);
-  const answer: OptionalMetadata = { names: [], unsigned: [], collations: [], labels: [], primaryKey: [] };
+  // To MySQL a vector is a blob of its own, and so has a collation, which says nothing.
+  const characters = where((type) => isString(type) || type === wire.vector);
+  const choices = where(isChoice);
+  const answer: OptionalMetadata = { names: [], unsigned: [], collations: [], labels: [], subtypes: [], primaryKey: [] };
   while (c.at < c.end) {
     const type = byte(c);
     const value = bytes(c, packedInteger(c));
@@ -167,6 +182,11 @@ function optionalMetadata(c: Cursor, columns: readonly RawColumn[]): OptionalMet
           where((of) => of === (type === 5 ? wire.set : wire.enum)),
           answer.labels,
         );
+        break;
+      case 7:
+      case 13:
+        for (const column of where((of) => of === (type === 7 ? wire.geometry : wire.vector)))
+          answer.subtypes[column] = packedInteger(field);
         break;
       case 8:
       case 9:

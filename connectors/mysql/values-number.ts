@@ -86,19 +86,25 @@ const scratchBytes = new Uint8Array(scratch);
 const asDouble = new Float64Array(scratch);
 const asFloat = new Float32Array(scratch);
 
-/** The shortest text that reads back as the same 64-bit number; -0 keeps its sign. */
+/** The shortest text that reads back as the same 64-bit number; -0 keeps its sign. -1: no number that a server stores. */
 export function writeDouble(w: Uint8Array, q: number, b: Uint8Array, p: number): number {
   for (let index = 0; index < 8; index += 1) scratchBytes[index] = b[p + index] as number;
   return writeNumber(w, q, asDouble[0] as number);
 }
 
-/** The shortest text that reads back as the same 32-bit number. */
+/** The shortest text that reads back as the same 32-bit number; -1 as above. */
 export function writeFloat(w: Uint8Array, q: number, b: Uint8Array, p: number): number {
   for (let index = 0; index < 4; index += 1) scratchBytes[index] = b[p + index] as number;
-  return writeNumber(w, q, shortestFloat(asFloat[0] as number));
+  return writeShortestFloat(w, q, asFloat[0] as number);
+}
+
+/** The same of a number that is read already. */
+export function writeShortestFloat(w: Uint8Array, q: number, value: number): number {
+  return writeNumber(w, q, shortestFloat(value));
 }
 
 function writeNumber(w: Uint8Array, q: number, value: number): number {
+  if (!Number.isFinite(value)) return -1;
   return writeAscii(w, q, value === 0 && 1 / value < 0 ? '-0' : String(value));
 }
 

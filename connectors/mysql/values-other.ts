@@ -1,12 +1,14 @@
 /** Labels, binary strings and texts that take the engine's own conversion, as JSON. */
 import type { JsonOut } from './json-out.ts';
+import { inflated } from './values-mariadb.ts';
 
 /** The labels as JSON string contents without quotes. */
 export function labelBytes(labels: readonly string[]): readonly Buffer[] {
   return labels.map((label) => Buffer.from(JSON.stringify(label).slice(1, -1)));
 }
 
-function put(w: Uint8Array, q: number, bytes: Uint8Array): number {
+/** Copies a constant. */
+export function put(w: Uint8Array, q: number, bytes: Uint8Array): number {
   for (let index = 0; index < bytes.length; index += 1) w[q + index] = bytes[index] as number;
   return q + bytes.length;
 }
@@ -38,14 +40,26 @@ export function writeLabels(w: Uint8Array, start: number, labels: readonly Buffe
   return q;
 }
 
+const pieceBytes = 3 * 64 * 1024;
 const digits = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/');
+
+const turned = Buffer.alloc(8);
+
+/** BIT(n) in base64, the lowest eight bits first as Debezium has them; the binlog has them last. */
+export function writeBits(w: Buffer, start: number, b: Buffer, p: number, size: number): number {
+  for (let index = 0; index < size; index += 1) turned[index] = b[p + size - 1 - index] as number;
+  return writeBase64(w, start, turned, 0, size, size);
+}
 
 /** `length` bytes in base64, of which the first `stored` are there and the rest are the 0x00 that BINARY(n) lost on its way. */
 export function writeBase64(w: Buffer, start: number, b: Buffer, p: number, stored: number, length: number): number {
   let q = start;
   w[q++] = 34;
-  if (stored > 192 && stored === length) q += w.write(b.toString('base64', p, p + length), q, 'latin1');
-  else {
+  if (stored > 192 && stored === length) {
+    // In pieces of whole groups of three bytes: as one text a large value would be there twice.
+    for (let from = p; from < p + length; from += pieceBytes)
+      q += w.write(b.toString('base64', from, Math.min(from + pieceBytes, p + length)), q, 'latin1');
+  } else {
     const end = p + stored;
     const at = (index: number) => (index < end ? (b[index] as number) : 0);
     let left = length;
@@ -59,13 +73,6 @@ export function writeBase64(w: Buffer, start: number, b: Buffer, p: number, stor
   }
   w[q++] = 34;
   return q;
-}
-
-const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-/** A long UTF-8 text through the engine; false where it is invalid. */
-export function writeLarge(out: JsonOut, room: number, b: Buffer, from: number, to: number): boolean {
-  return writeThrough(out, room, (bytes) => strictUtf8.decode(bytes), b, from, to);
 }
 
 /** Any text through a decoder that throws TypeError or RangeError where the bytes are invalid. */
@@ -86,5 +93,21 @@ export function writeThrough(
     throw error;
   }
   out.text(JSON.stringify(text), room);
+  return true;
+}
+
+/** The value of a COMPRESSED column: text by its decoder, or base64 without one; false where it is not compressed as it says or invalid. */
+export function writeCompressed(
+  out: JsonOut,
+  room: number,
+  decode: ((bytes: Uint8Array) => string) | null,
+  b: Buffer,
+  from: number,
+  to: number,
+): boolean {
+  const bytes = inflated(b, from, to, out.mostBytes);
+  if (!bytes) return false;
+  if (decode) return writeThrough(out, room, decode, bytes, 0, bytes.length);
+  out.text(`"${bytes.toString('base64')}"`, room);
   return true;
 }

@@ -3,14 +3,17 @@
 /** 0: copy as it is; 1: escape; 2: start of a multi-byte character. */
 const kinds = new Uint8Array(256);
 const escapes: Buffer[] = [];
+/** How many bytes each takes as JSON contents. */
+const lengths = new Uint8Array(256);
 for (let byte = 0; byte < 256; byte += 1) {
   const escaped = byte < 0x80 ? JSON.stringify(String.fromCharCode(byte)).slice(1, -1) : '';
   kinds[byte] = byte >= 0x80 ? 2 : escaped.length > 1 ? 1 : 0;
   escapes[byte] = Buffer.from(escaped);
+  lengths[byte] = Math.max(1, escaped.length);
 }
 
-/** UTF-8 of MySQL's utf8mb4 and utf8mb3 (and ascii, with `limit` 0x80): needs room for six bytes for each of the input's. */
-export function writeUtf8(w: Uint8Array, start: number, b: Uint8Array, from: number, end: number): number {
+/** UTF-8 of MySQL's utf8mb4 and utf8mb3, whose characters have at most so many bytes: needs room for six bytes for each of the input's. */
+export function writeUtf8(w: Uint8Array, start: number, b: Uint8Array, from: number, end: number, mostBytes: 3 | 4): number {
   let q = start;
   let p = from;
   while (p < end) {
@@ -39,11 +42,18 @@ export function writeUtf8(w: Uint8Array, start: number, b: Uint8Array, from: num
       p += 1;
     } else {
       const size = characterSize(b, p, end);
-      if (size === 0) return -1;
+      if (size === 0 || size > mostBytes) return -1;
       for (let index = 0; index < size; index += 1) w[q++] = b[p++] as number;
     }
   }
   return q;
+}
+
+/** What writeUtf8 writes at most: exactly that much for well-formed text. */
+export function textBytes(b: Uint8Array, from: number, end: number): number {
+  let bytes = 0;
+  for (let p = from; p < end; p += 1) bytes += lengths[b[p] as number] as number;
+  return bytes;
 }
 
 function writeEscape(w: Uint8Array, q: number, byte: number): number {
@@ -53,7 +63,7 @@ function writeEscape(w: Uint8Array, q: number, byte: number): number {
 }
 
 /** Length of the well-formed multi-byte character at `p`, 0 where there is none (overlong, surrogate, cut, beyond U+10FFFF). */
-function characterSize(b: Uint8Array, p: number, end: number): number {
+export function characterSize(b: Uint8Array, p: number, end: number): number {
   const lead = b[p] as number;
   const size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
   if (lead < 0xc2 || lead > 0xf4 || p + size > end) return 0;

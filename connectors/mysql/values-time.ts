@@ -1,7 +1,7 @@
 /** Dates and times as JSON strings in the log's form (semantics section 4), straight from the binlog's bytes. */
 import { writeDigits } from './values-number.ts';
 
-const bigEndian = (b: Uint8Array, p: number, size: number): number => {
+export const bigEndian = (b: Uint8Array, p: number, size: number): number => {
   let value = 0;
   for (let index = 0; index < size; index += 1) value = value * 256 + (b[p + index] as number);
   return value;
@@ -17,7 +17,8 @@ function writeFraction(w: Uint8Array, q: number, stored: number, digits: number)
   return writeDigits(w, q + 1, digits % 2 === 1 ? Math.floor(stored / 10) : stored, digits);
 }
 
-function writeClock(w: Uint8Array, start: number, hour: number, minute: number, second: number): number {
+/** `hh:mm:ss` */
+export function writeClock(w: Uint8Array, start: number, hour: number, minute: number, second: number): number {
   let q = writeDigits(w, start, hour, 2);
   w[q++] = 58;
   q = writeDigits(w, q, minute, 2);
@@ -25,7 +26,8 @@ function writeClock(w: Uint8Array, start: number, hour: number, minute: number, 
   return writeDigits(w, q, second, 2);
 }
 
-function writeDay(w: Uint8Array, start: number, year: number, month: number, day: number): number {
+/** `yyyy-mm-dd` */
+export function writeDay(w: Uint8Array, start: number, year: number, month: number, day: number): number {
   let q = writeDigits(w, start, year, 4);
   w[q++] = 45;
   q = writeDigits(w, q, month, 2);
@@ -70,11 +72,9 @@ function setCivil(days: number): void {
   civil.day = date.getUTCDate();
 }
 
-/** `"2026-11-21T10:11:12.123456Z"`; MySQL's zero timestamp is all zeros. */
-export function writeTimestamp(w: Uint8Array, start: number, b: Uint8Array, p: number, digits: number): number {
-  const seconds = bigEndian(b, p, 4);
-  w[start] = 34;
-  let q = start + 1;
+/** `2026-11-21T10:11:12` of seconds since 1970; 0 is MySQL's zero timestamp, all zeros. */
+export function writeSecond(w: Uint8Array, start: number, seconds: number): number {
+  let q = start;
   if (seconds === 0) q = writeDay(w, q, 0, 0, 0);
   else {
     setCivil(Math.floor(seconds / 86_400));
@@ -82,7 +82,13 @@ export function writeTimestamp(w: Uint8Array, start: number, b: Uint8Array, p: n
   }
   w[q++] = 84;
   const ofDay = seconds % 86_400;
-  q = writeClock(w, q, Math.floor(ofDay / 3600), Math.floor(ofDay / 60) % 60, ofDay % 60);
+  return writeClock(w, q, Math.floor(ofDay / 3600), Math.floor(ofDay / 60) % 60, ofDay % 60);
+}
+
+/** `"2026-11-21T10:11:12.123456Z"` */
+export function writeTimestamp(w: Uint8Array, start: number, b: Uint8Array, p: number, digits: number): number {
+  w[start] = 34;
+  let q = writeSecond(w, start + 1, bigEndian(b, p, 4));
   q = writeFraction(w, q, bigEndian(b, p + 4, fractionSize(digits)), digits);
   w[q++] = 90;
   w[q] = 34;

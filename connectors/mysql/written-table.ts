@@ -4,6 +4,7 @@ import { isReadable, TokenReader } from './sql-tokens.ts';
 
 const words = (text: string): ReadonlySet<string> => new Set(text.split(' '));
 const modifiers = words('LOW_PRIORITY HIGH_PRIORITY DELAYED QUICK IGNORE');
+const loadModifiers = words('LOW_PRIORITY CONCURRENT LOCAL');
 const behindTarget = words('WHERE ORDER LIMIT');
 /**
  * What may stand in front of a bracket. A stored function may write to any table, and in statement format nothing tells
@@ -29,6 +30,7 @@ function targetOf(reader: TokenReader, database: string): TableId | undefined {
     reader.takes('IF', 'NOT', 'EXISTS');
     return reader.table(database);
   }
+  if (verb === 'LOAD') return loaded(reader, database);
   if (!/^(?:INSERT|REPLACE|UPDATE|DELETE)$/.test(verb)) return undefined;
   while (reader.takesAny(modifiers));
   if (verb === 'DELETE' && !reader.takes('FROM')) return undefined;
@@ -42,6 +44,16 @@ function targetOf(reader: TokenReader, database: string): TableId | undefined {
   reader.takes('AS');
   reader.name();
   return isSingle() ? target : undefined;
+}
+
+/** LOAD DATA [LOCAL] INFILE 'name' [REPLACE | IGNORE] INTO TABLE t …, and the same with XML. */
+function loaded(reader: TokenReader, database: string): TableId | undefined {
+  if (!reader.takes('DATA') && !reader.takes('XML')) return undefined;
+  while (reader.takesAny(loadModifiers));
+  if (!reader.takes('INFILE')) return undefined;
+  reader.take();
+  while (reader.takesAny(modifiers) || reader.takes('REPLACE'));
+  return reader.takes('INTO', 'TABLE') ? reader.table(database) : undefined;
 }
 
 /** `from`: behind the target, whose own list of columns is in a bracket. */

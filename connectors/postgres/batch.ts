@@ -1,9 +1,13 @@
 /** A batch as steps: folded and set by set, or change by change in order when the sets collide with a constraint. */
 import type { Row } from '../../src/core/change.ts';
 import { foldEntries, type FoldedRow } from '../../src/core/fold.ts';
+import { invariant } from '../../src/core/assert.ts';
+import type { CrossfadeError } from '../../src/core/errors.ts';
 import type { Entry } from '../../src/core/sink-port.ts';
 import type { Step } from './pipeline.ts';
-import { columnArrays, copyText, type TablePlan } from './plan.ts';
+import { columnArrays, copyText, rowValues } from './parameters.ts';
+import type { TablePlan } from './plan.ts';
+import type { Emptying } from './truncate.ts';
 
 /** From so many rows of one table COPY through a temporary table beats arrays. */
 export const copyFromRows = 2_000;
@@ -13,6 +17,15 @@ export type PlanOf = (entry: Entry) => TablePlan;
 /** A step that writes rows, and whose rows: for messages. */
 export interface RowStep extends Step {
   readonly title: string;
+  /** The step only looks, by a division that fails: then this is why the batch cannot be applied. */
+  readonly guard?: CrossfadeError;
+}
+
+/** How an entry becomes steps. */
+export interface Ways {
+  readonly planOf: PlanOf;
+  /** For every table that an entry truncates. */
+  readonly emptying: Emptying;
 }
 
 export interface SetOptions {
@@ -22,36 +35,57 @@ export interface SetOptions {
   readonly clearStage: boolean;
 }
 
+/** Set by set; but what comes before a TRUNCATE stays before it, and what comes behind stays behind. */
+export function foldedSteps(entries: readonly Entry[], ways: Ways, options: SetOptions): RowStep[] {
+  const steps: RowStep[] = [];
+  let from = 0;
+  for (let at = 0; at <= entries.length; at += 1) {
+    const entry = entries[at];
+    if (entry !== undefined && entry.event.op !== 'truncate') continue;
+    steps.push(...setSteps(entries.slice(from, at), ways.planOf, { ...options, clearStage: options.clearStage || from > 0 }));
+    if (entry) steps.push(...emptySteps(entry, ways));
+    from = at + 1;
+  }
+  return steps;
+}
+
 /**
  * All deletes first, then all upserts, each table in the order in which the batch first touched it: a child inserted
  * after its parent stays after it, a child deleted before its parent stays before it.
  */
-export function foldedSteps(entries: readonly Entry[], planOf: PlanOf, options: SetOptions): RowStep[] {
+function setSteps(entries: readonly Entry[], planOf: PlanOf, options: SetOptions): RowStep[] {
   const groups = [...foldEntries(entries).values()].flatMap((rows) => byPlan(rows, planOf));
   const removed = groups.flatMap(([plan, rows]) => {
     const gone = rows.filter(({ row }) => row === undefined).map(({ identity }) => identity);
     return gone.length === 0 ? [] : [removeStep(plan, gone)];
   });
   const upserted = groups.flatMap(([plan, rows]) => {
-    const present = rows.flatMap(({ row }) => (row === undefined ? [] : [row]));
-    if (present.length === 0) return [];
+    const present = rows.flatMap(({ row }) => (row === undefined || isLarge(row) ? [] : [row]));
+    const large = rows.flatMap(({ row }) => (row !== undefined && isLarge(row) ? [upsertOneStep(plan, row)] : []));
+    if (present.length === 0) return large;
     return options.mayStage && present.length >= copyFromRows
-      ? stagedSteps(plan, present, options.clearStage)
-      : [upsertStep(plan, present)];
+      ? [...stagedSteps(plan, present, options.clearStage), ...large]
+      : [upsertStep(plan, present), ...large];
   });
   return [...removed, ...upserted];
 }
 
 /** The source's own order, one row at a time: whatever the source could do, this can. */
-export function singleSteps(entries: readonly Entry[], planOf: PlanOf): RowStep[] {
+export function singleSteps(entries: readonly Entry[], ways: Ways): RowStep[] {
   return entries.flatMap((entry) => {
-    const plan = planOf(entry);
+    const plan = ways.planOf(entry);
     const { event } = entry;
     if (event.op === 'delete') return [removeStep(plan, [event.before])];
-    if (event.op === 'truncate') return [];
+    if (event.op === 'truncate') return emptySteps(entry, ways);
     const moved = event.op === 'update' && plan.key.some(({ source }) => !sameValue(event.before[source.name], event.after[source.name]));
     return moved ? [removeStep(plan, [event.before]), upsertStep(plan, [event.after])] : [upsertStep(plan, [event.after])];
   });
+}
+
+function emptySteps(entry: Entry, { planOf, emptying }: Ways): readonly RowStep[] {
+  const steps = emptying.get(planOf(entry));
+  invariant(steps, 'a truncate was prepared');
+  return steps;
 }
 
 function sameValue(left: Row[string] | undefined, right: Row[string] | undefined): boolean {
@@ -76,6 +110,21 @@ function removeStep(plan: TablePlan, rows: readonly Row[]): RowStep {
 
 function upsertStep(plan: TablePlan, rows: readonly Row[]): RowStep {
   return { title: plan.title, name: `crossfade_upsert_${plan.id}`, text: plan.upsert, values: columnArrays(plan, plan.columns, rows) };
+}
+
+/** A value of so many characters or bytes goes alone: an array of them would be made of copies of each. */
+const largeLength = 1024 * 1024;
+
+function isLarge(row: Row): boolean {
+  for (const name in row) {
+    const value = row[name];
+    if ((typeof value === 'string' || value instanceof Uint8Array) && value.length > largeLength) return true;
+  }
+  return false;
+}
+
+function upsertOneStep(plan: TablePlan, row: Row): RowStep {
+  return { title: plan.title, name: `crossfade_upsert_one_${plan.id}`, text: plan.upsertOne, values: rowValues(plan, row) };
 }
 
 function stagedSteps(plan: TablePlan, rows: readonly Row[], clear: boolean): RowStep[] {

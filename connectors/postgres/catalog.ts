@@ -12,7 +12,11 @@ export interface TargetColumn {
   readonly shownType: string;
   readonly typmod: number;
   readonly isEnum: boolean;
+  /** Of an enum, in its order. */
+  readonly labels: readonly string[];
   readonly isArray: boolean;
+  /** Between the elements of an array of this type: a comma, but PostGIS' is a colon. */
+  readonly delimiter: string;
   readonly notNull: boolean;
   readonly hasDefault: boolean;
   /** Computed by the target: never written. */
@@ -23,6 +27,10 @@ export interface TargetColumn {
 
 export interface TargetTable {
   readonly name: TargetName;
+  /** As pg_class has it: r a table, p a partitioned one, v a view, … */
+  readonly kind: string;
+  /** Row security hides rows from this user, or refuses them. */
+  readonly isRowSecure: boolean;
   readonly columns: ReadonlyMap<string, TargetColumn>;
   /** The columns of every unique index that an upsert could name: complete, immediate, without expressions. */
   readonly uniqueKeys: readonly (readonly string[])[];
@@ -31,8 +39,11 @@ export interface TargetTable {
 const columnsQuery = `
 SELECT a.attname, b.typname, format_type(b.oid, -1), format_type(a.atttypid, a.atttypmod),
        CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, b.typtype, b.typcategory,
-       a.attnotnull, a.atthasdef OR a.attidentity <> '', a.attgenerated, a.attidentity
+       a.attnotnull OR t.typnotnull, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL, a.attgenerated, a.attidentity, b.typdelim,
+       CASE b.typtype WHEN 'e' THEN array_to_json(array(SELECT enumlabel FROM pg_enum WHERE enumtypid = b.oid ORDER BY enumsortorder))::text ELSE '[]' END,
+       c.relkind, row_security_active(c.oid)
 FROM pg_attribute a
+JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_type t ON t.oid = a.atttypid
 JOIN LATERAL (
   WITH RECURSIVE up AS (
@@ -57,13 +68,16 @@ export async function readTable(session: Session, name: TargetName): Promise<Tar
   const columns = rows.map(readColumn);
   return {
     name,
+    kind: rows[0]?.[13] ?? '',
+    isRowSecure: rows[0]?.[14] === 't',
     columns: new Map(columns.map((column) => [column.name, column])),
     uniqueKeys: keys.map(([names]) => JSON.parse(names ?? '[]') as string[]),
   };
 }
 
 function readColumn(row: readonly (string | null)[]): TargetColumn {
-  const [name, base, castType, shownType, typmod, kind, category, notNull, hasDefault, generated, identity] = row as string[];
+  const [name, base, castType, shownType, typmod, kind, category, notNull, hasDefault, generated, identity, delimiter, labels] =
+    row as string[];
   return {
     name: name ?? '',
     base: base ?? '',
@@ -71,7 +85,9 @@ function readColumn(row: readonly (string | null)[]): TargetColumn {
     shownType: shownType ?? '',
     typmod: Number(typmod),
     isEnum: kind === 'e',
+    labels: JSON.parse(labels ?? '[]') as string[],
     isArray: category === 'A',
+    delimiter: delimiter ?? ',',
     notNull: notNull === 't',
     hasDefault: hasDefault === 't',
     generated: generated !== '',

@@ -1,30 +1,46 @@
-/** Foreign keys that are checked at every statement: no order of ours can keep a rule that holds only for the whole of a transaction. */
+/** Foreign keys of the target that a parent's delete or change of key would meet. */
 import type { Finding } from '../../src/core/ports.ts';
+import { finding } from './finding.ts';
 import { quote, quotedTarget, targetText, type TargetName } from './identifiers.ts';
 import type { Session } from './session.ts';
 
-const immediateQuery = `
-SELECT c.conname, n.nspname, r.relname
+const intoQuery = `
+SELECT c.conname, n.nspname, r.relname, c.condeferrable, c.confdeltype, pg_get_constraintdef(c.oid)
 FROM pg_constraint c
 JOIN pg_class r ON r.oid = c.conrelid
 JOIN pg_namespace n ON n.oid = r.relnamespace
-WHERE c.contype = 'f' AND c.confrelid = to_regclass($1) AND NOT c.condeferrable AND c.conparentid = 0
+WHERE c.contype = 'f' AND c.confrelid = to_regclass($1) AND c.conparentid = 0
 ORDER BY n.nspname, r.relname, c.conname`;
 
+/** What `confdeltype` says about a parent's delete, where it changes the children. */
+const cascades: Readonly<Record<string, string>> = { c: 'ON DELETE CASCADE', n: 'ON DELETE SET NULL', d: 'ON DELETE SET DEFAULT' };
+
 /**
- * What points at this mapped table: its key may change together with its children's (ON UPDATE CASCADE in the source), and
- * then delete, insert and the children's updates are right only together. The sink defers what the target lets it defer.
+ * What points at this mapped table. Its key may change together with its children's (ON UPDATE CASCADE in the source), and
+ * then delete, insert and the children's updates are right only together: the sink defers what the target lets it defer. But
+ * what cascades is done at once, and cannot wait.
  */
 export async function checkForeignKeys(session: Session, parent: TargetName, where: string): Promise<Finding[]> {
-  const rows = await session.query(`reading the foreign keys into ${targetText(parent)}`, immediateQuery, [quotedTarget(parent)]);
-  return rows.map(([name, schema, table]): Finding => {
+  const rows = await session.query(`reading the foreign keys into ${targetText(parent)}`, intoQuery, [quotedTarget(parent)]);
+  return rows.flatMap(([name, schema, table, deferrable, onDelete, definition]): Finding[] => {
     const child = { schema: schema ?? '', table: table ?? '' };
-    return {
-      level: 'warning',
-      code: 'TARGET_CONSTRAINT',
-      where,
-      message: `foreign key "${name}" of ${targetText(child)} cannot wait for the end of a transaction: a key of ${targetText(parent)} that changes together with the rows pointing at it stops the service`,
-      fix: `ALTER TABLE ${quotedTarget(child)} ALTER CONSTRAINT ${quote(name ?? '')} DEFERRABLE INITIALLY IMMEDIATE;`,
-    };
+    const constraint = quote(name ?? '');
+    const cascade = cascades[onDelete ?? ''];
+    if (cascade !== undefined) {
+      const message = `foreign key "${name}" of ${targetText(child)} is ${cascade}: a key of ${targetText(parent)} that changes is written as a delete and an insert, and the delete changes the rows that point at it; what the source does not write again of them is lost`;
+      return [finding('warning', 'TARGET_CONSTRAINT', where, message, withoutCascade(child, constraint, definition ?? ''))];
+    }
+    if (deferrable === 't') return [];
+    const message = `foreign key "${name}" of ${targetText(child)} cannot wait for the end of a transaction: a key of ${targetText(parent)} that changes together with the rows pointing at it stops the service`;
+    const fix = `ALTER TABLE ${quotedTarget(child)} ALTER CONSTRAINT ${constraint} DEFERRABLE INITIALLY IMMEDIATE;`;
+    return [finding('warning', 'TARGET_CONSTRAINT', where, message, fix)];
   });
+}
+
+/** The same foreign key, which then refuses what it would have cascaded; unless its rows follow within the transaction. */
+function withoutCascade(child: TargetName, constraint: string, definition: string): string {
+  const plain = definition
+    .replace(/ ON DELETE (CASCADE|SET NULL|SET DEFAULT)( \([^)]*\))?/, '')
+    .replace(/ (NOT )?DEFERRABLE| INITIALLY (DEFERRED|IMMEDIATE)/g, '');
+  return `ALTER TABLE ${quotedTarget(child)} DROP CONSTRAINT ${constraint}, ADD CONSTRAINT ${constraint} ${plain.replace(/ NOT VALID$/, '')} DEFERRABLE INITIALLY IMMEDIATE;`;
 }

@@ -1,77 +1,12 @@
 /** Which target types hold a source column exactly. Small, explicit, and closed: what is not listed does not fit. */
 import type { ColumnKind, ColumnSchema } from '../../src/core/change.ts';
 import type { TargetColumn } from './catalog.ts';
-import { characterLength, fractionDigits, intervalFractionDigits, numericDigits } from './type-modifiers.ts';
-
-/**
- * `exact`: every value fits. `narrow`: some values do not, and then the write is refused, never bent. `lossy`: some
- * values would be changed silently, or the kinds have nothing in common; nothing is written.
- */
-export interface Fit {
-  readonly fit: 'exact' | 'narrow' | 'lossy';
-  readonly why: string;
-}
-
-const exact: Fit = { fit: 'exact', why: '' };
-const narrow = (why: string): Fit => ({ fit: 'narrow', why });
-const lossy = (why: string): Fit => ({ fit: 'lossy', why });
-const stranger = lossy('the two have no values in common');
-
-type Rule = (source: ColumnSchema, target: TargetColumn) => Fit | undefined;
+import { byBase, chosen, exact, type Fit, firstOf, lossy, narrow, noWay, quiet, type Rule, spelled, text } from './fit.ts';
+import { bit, boolean, decimal, integer, real } from './fit-numbers.ts';
+import { fraction } from './fit-time.ts';
 
 export function fitOf(source: ColumnSchema, target: TargetColumn): Fit {
-  return rules[source.kind](source, target) ?? stranger;
-}
-
-const integerBits: Readonly<Record<string, number>> = { int2: 16, int4: 32, int8: 64 };
-
-function text(source: ColumnSchema, target: TargetColumn): Fit | undefined {
-  if (target.base === 'text') return exact;
-  if (target.base !== 'varchar') return undefined;
-  const room = characterLength(target);
-  return room === undefined || (source.length !== undefined && source.length <= room)
-    ? exact
-    : narrow(`texts over ${room} characters are refused`);
-}
-
-function integer(source: ColumnSchema, target: TargetColumn): Fit | undefined {
-  const bits = source.bits ?? 64;
-  const needed = bits + (source.unsigned ? 1 : 0);
-  const room = integerBits[target.base];
-  if (room !== undefined) return needed <= room ? exact : narrow(`numbers beyond a signed integer of ${room} bits are refused`);
-  if (target.base === 'numeric') return wholeDigits(target, Math.ceil((source.unsigned ? bits : bits - 1) * Math.log10(2)), 0);
-  if (target.base === 'float8') return bits <= 32 ? exact : lossy('numbers beyond 2^53 would be rounded');
-  if (target.base === 'bool') return bits === 8 ? narrow('numbers other than 0 and 1 are refused') : undefined;
-  return text({ ...source, length: 20 }, target);
-}
-
-function wholeDigits(target: TargetColumn, whole: number, scale: number): Fit {
-  const digits = numericDigits(target);
-  if (!digits) return exact;
-  if (digits.scale < scale) return lossy(`digits behind the ${digits.scale}. decimal place would be rounded away`);
-  return digits.precision - digits.scale >= whole
-    ? exact
-    : narrow(`numbers of over ${digits.precision - digits.scale} digits before the point are refused`);
-}
-
-function decimal(source: ColumnSchema, target: TargetColumn): Fit | undefined {
-  const precision = source.precision ?? 65;
-  const scale = source.scale ?? 0;
-  if (target.base === 'numeric') return wholeDigits(target, precision - scale, scale);
-  if (integerBits[target.base] !== undefined)
-    return scale === 0 ? narrow('numbers beyond its range are refused') : lossy('digits behind the point would be lost');
-  return text({ ...source, length: precision + 2 }, target);
-}
-
-function fraction(source: ColumnSchema, target: TargetColumn): Fit | undefined {
-  const needed = source.scale ?? 6;
-  if (target.base === 'interval') {
-    const digits = intervalFractionDigits(target);
-    if (digits === undefined) return lossy('its fields are restricted');
-    return digits >= needed ? exact : lossy(`fractions of a second beyond ${digits} digits would be rounded`);
-  }
-  const digits = fractionDigits(target);
-  return digits >= needed ? exact : lossy(`fractions of a second beyond ${digits} digits would be rounded`);
+  return rules[source.kind](source, target) ?? noWay;
 }
 
 function string(source: ColumnSchema, target: TargetColumn): Fit | undefined {
@@ -80,78 +15,98 @@ function string(source: ColumnSchema, target: TargetColumn): Fit | undefined {
   if (target.base === 'bpchar') {
     return /^char\b/i.test(source.type) ? text(source, { ...target, base: 'varchar' }) : lossy('trailing spaces would be lost');
   }
-  if (target.base === 'citext') return narrow('it compares without regard to case');
-  return target.isEnum || ['json', 'jsonb', 'uuid', 'inet', 'xml'].includes(target.base)
-    ? narrow('texts of another form are refused')
-    : undefined;
+  if (target.base === 'citext') return chosen('it compares without regard to case');
+  if (target.base === 'jsonb')
+    return chosen('texts that are not JSON, or have a name twice in one object, are refused; spaces and the order of names are not kept');
+  return target.isEnum || ['json', 'uuid', 'inet', 'xml'].includes(target.base) ? chosen('texts of another form are refused') : undefined;
 }
 
-const timestamps = new Set(['timestamp', 'timestamptz']);
-const byBase =
+/** MySQL stores '' for a label that it did not know; that is worth no warning. */
+function enumeration(source: ColumnSchema, target: TargetColumn): Fit | undefined {
+  if (!target.isEnum) return text(source, target);
+  const missing = missingLabels(source, target);
+  if (missing.length === 0) return quiet('the empty label of a value that the source did not know is refused');
+  return narrow(`the labels that it lacks are refused (${missing.map((label) => `"${label}"`).join(', ')})`);
+}
+
+/** The labels of a source's ENUM that the target's enum type does not have. */
+export function missingLabels({ labels = [] }: ColumnSchema, target: TargetColumn): string[] {
+  const known = new Set(target.labels);
+  return labels.filter((label) => !known.has(label));
+}
+
+function bytes(source: ColumnSchema, target: TargetColumn): Fit | undefined {
+  if (target.base === 'bytea') return exact;
+  if (target.base !== 'uuid') return undefined;
+  return source.length === 16 && /^binary\b/i.test(source.type) ? exact : chosen('values of another length than 16 bytes are refused');
+}
+
+function geometry(_source: ColumnSchema, target: TargetColumn): Fit | undefined {
+  if (target.base === 'geography') return lossy('it moves coordinates that are not on the globe; geometry holds them all');
+  if (target.base === 'bytea') return exact;
+  if (target.base !== 'geometry') return undefined;
+  return target.typmod < 0 ? exact : narrow(`other geometries than ${target.shownType} are refused`);
+}
+
+function vector(source: ColumnSchema, target: TargetColumn): Fit | undefined {
+  if (['_float4', '_float8', 'bytea', 'text', 'json'].includes(target.base)) return exact;
+  if (target.base === 'halfvec') return lossy('digits would be rounded');
+  if (target.base !== 'vector') return undefined;
+  const dimensions = vectorDimensions(source);
+  return target.typmod < 0 || target.typmod === dimensions
+    ? exact
+    : narrow(`vectors of other than ${target.typmod} dimensions are refused`);
+}
+
+/** `vector(1536)` → 1536; undefined where the source does not say. */
+export function vectorDimensions({ type }: ColumnSchema): number | undefined {
+  const digits = /^vector\((\d+)\)$/i.exec(type)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+function time(source: ColumnSchema, target: TargetColumn): Fit | undefined {
+  if (target.base === 'interval') return fraction(source, target);
+  if (target.base !== 'time') return spelled(17)(source, target);
+  const fit = fraction(source, target);
+  return fit.fit === 'exact' ? chosen('negative times and times beyond 24 hours are refused') : fit;
+}
+
+const zeroDates = quiet('zero dates are refused');
+
+/** Dates that Postgres does not have are MySQL's own oddity: worth no warning for every column. */
+const moment =
   (...bases: string[]): Rule =>
-  (_source, target) =>
-    bases.includes(target.base) ? exact : undefined;
-const firstOf =
-  (...list: Rule[]): Rule =>
   (source, target) => {
-    for (const rule of list) {
-      const fit = rule(source, target);
-      if (fit) return fit;
-    }
-    return undefined;
+    if (!bases.includes(target.base)) return undefined;
+    const fit = fraction(source, target);
+    return fit.fit === 'exact' ? zeroDates : fit;
   };
-/** Text of a bounded length of our own spelling. */
-const spelled =
-  (length: number): Rule =>
-  (source, target) =>
-    text({ ...source, length }, target);
+
+/** A DATETIME is not an instant: timestamptz would make one of it. */
+const noInstant: Rule = (_source, target) =>
+  target.base === 'timestamptz' ? lossy('it is no instant, and the target would take it for one') : undefined;
+const noTime: Rule = (_source, target) => (target.base === 'date' ? lossy('the time of day would be lost') : undefined);
 
 const rules: Readonly<Record<ColumnKind, Rule>> = {
   integer,
   decimal,
-  float: firstOf(byBase('float4', 'float8'), spelled(32)),
-  double: firstOf(
-    byBase('float8'),
-    (_source, target) => (target.base === 'float4' ? lossy('digits would be rounded') : undefined),
-    spelled(32),
-  ),
-  boolean: firstOf(byBase('bool', 'int2', 'int4', 'int8'), (_source, target) =>
-    target.base === 'bit' && target.typmod === 1 ? exact : undefined,
-  ),
-  bit: (source, target) => {
-    if (target.base === 'bytea') return exact;
-    if (target.base === 'bit') return target.typmod === source.bits ? exact : lossy('its number of bits differs');
-    if (target.base === 'varbit')
-      return target.typmod < 0 || target.typmod >= (source.bits ?? 64) ? exact : lossy('its number of bits differs');
-    return undefined;
-  },
+  float: firstOf(byBase('float4', 'float8'), real, spelled(32)),
+  double: firstOf(byBase('float8'), real, spelled(32)),
+  boolean,
+  bit,
   string,
-  bytes: byBase('bytea'),
-  date: firstOf((_source, target) => (target.base === 'date' ? narrow('zero dates are refused') : undefined), spelled(10)),
-  time: firstOf(
-    (source, target) => (target.base === 'interval' ? fraction(source, target) : undefined),
-    (source, target) => {
-      if (target.base !== 'time') return undefined;
-      const fit = fraction(source, target);
-      return fit?.fit === 'exact' ? narrow('negative times and times beyond 24 hours are refused') : fit;
-    },
-    spelled(17),
-  ),
-  // A DATETIME is not an instant: timestamptz would make one of it.
-  datetime: firstOf((source, target) => (target.base === 'timestamp' ? fraction(source, target) : undefined), spelled(26)),
-  timestamp: firstOf((source, target) => (timestamps.has(target.base) ? fraction(source, target) : undefined), spelled(27)),
+  bytes,
+  date: firstOf((_source, target) => (['date', 'timestamp'].includes(target.base) ? zeroDates : undefined), spelled(10)),
+  time,
+  datetime: firstOf(moment('timestamp'), noInstant, noTime, spelled(26)),
+  timestamp: firstOf(moment('timestamp', 'timestamptz'), noTime, spelled(27)),
   year: firstOf(byBase('int2', 'int4', 'int8', 'numeric'), spelled(4)),
-  enum: firstOf(text, (_source, target) => (target.isEnum ? narrow('labels that it lacks are refused') : undefined)),
+  enum: enumeration,
   set: firstOf(text, byBase('_text')),
-  json: firstOf(byBase('json', 'text'), (_source, target) => (target.base === 'jsonb' ? narrow('U+0000 is refused') : undefined)),
-  geometry: byBase('bytea'),
-  vector: byBase('bytea', '_float4'),
+  json: firstOf(byBase('json', 'text'), (_source, target) => (target.base === 'jsonb' ? quiet('U+0000 is refused') : undefined)),
+  geometry,
+  vector,
   uuid: firstOf(byBase('uuid'), spelled(36)),
   inet4: firstOf(byBase('inet'), spelled(15)),
   inet6: firstOf(byBase('inet'), spelled(45)),
 };
-
-/** Zero dates are MySQL's own oddity: the fit is narrow, but worth no warning for every date column. */
-export function isWorthWarning(source: ColumnSchema, { fit }: Fit): boolean {
-  return fit === 'narrow' && source.kind !== 'date' && source.kind !== 'json';
-}

@@ -1,7 +1,8 @@
-/** How a person names a Postgres server: a URL, or its parts spelled out. */
+/** What the configuration says of a Postgres: the server, as a URL or spelled out, and what becomes of values that it cannot hold. */
 import { z } from 'zod';
 import { type Tls, tlsSchema } from '../../src/config-tls.ts';
 import type { TableId } from '../../src/core/change.ts';
+import { daysInMonth } from './values-time.ts';
 
 export interface PostgresSettings {
   /** A host name, an address, or the folder of a Unix socket. */
@@ -38,24 +39,104 @@ const urlWithMore = z
 /** `postgres://user:password@host:port/database?sslmode=verify-full`, `{ url: postgres://…, tls }`, or the same as keys. */
 export const postgresSchema = z.union([url, urlWithMore, parts]);
 
-const values = z.strictObject({
+const orNull = ' In a key column it always stops, and NULL also where the column is NOT NULL.';
+
+const policies = {
   nul: z
     .enum(['stop', 'strip', 'escape'])
-    .default('stop')
     .describe(
-      'A text with U+0000, which Postgres cannot hold: stop, leave the character out, or write \\u0000 (six characters) in its place. In a key column it always stops.',
+      'A text, or a text inside JSON that goes to jsonb, with U+0000, which Postgres cannot hold: stop, leave the character out, or write \\u0000 (six characters) in its place. In a key column it always stops.',
     ),
   zeroDate: z
-    .enum(['stop', 'null'])
-    .default('stop')
-    .describe('A date that is zero or has a zero part: stop, or write NULL. In a key column or one that is NOT NULL it always stops.'),
+    .union([
+      z.enum(['stop', 'null']),
+      z.null(),
+      z.string().refine(isSentinel, 'must be stop, null, a date such as "0001-01-01", or "-infinity"'),
+    ])
+    .describe(
+      `A date that Postgres does not have (zero, with a zero part, of the year 0, or beyond the end of its month): stop, write NULL, or write this date or \`-infinity\` instead.${orNull}`,
+    ),
+  timeRange: z
+    .union([z.enum(['stop', 'null']), z.null()])
+    .describe(`A TIME that a \`time\` column cannot hold (negative, or beyond a day): stop, or write NULL.${orNull}`),
+  geometry: z
+    .enum(['ewkb', 'wkb'])
+    .describe(
+      'The form of a geometry: EWKB, which is WKB with the SRID inside where there is one, or WKB without it; in a column of PostGIS it then takes the SRID of the column.',
+    ),
+};
+
+const ofColumn = z.strictObject({
+  nul: policies.nul.optional(),
+  zeroDate: policies.zeroDate.optional(),
+  timeRange: policies.timeRange.optional(),
+  geometry: policies.geometry.optional(),
 });
 
-/** What a mapping's configuration says about values that Postgres cannot hold. */
-export interface ValuePolicies extends z.output<typeof values> {}
+export const valuesSchema = z.strictObject({
+  nul: policies.nul.default('stop'),
+  zeroDate: policies.zeroDate.default('stop'),
+  timeRange: policies.timeRange.default('stop'),
+  geometry: policies.geometry.default('ewkb'),
+  columns: z
+    .record(z.string().min(1), ofColumn)
+    .default({})
+    .describe('The same for single columns, by their names in the target; what is not said here is as above.'),
+});
 
-/** Of a mapping's options; all `stop` where nothing is said. */
-export const valuePolicies = (options: Readonly<Record<string, unknown>>): ValuePolicies => values.parse(options['values'] ?? {});
+/** What is done to the values of one column; `null` of the file is spelled out. */
+export interface ColumnPolicies {
+  readonly nul: 'stop' | 'strip' | 'escape';
+  /** `stop`, `null`, or what is written instead. */
+  readonly zeroDate: string;
+  readonly timeRange: 'stop' | 'null';
+  readonly geometry: 'ewkb' | 'wkb';
+}
+
+export interface ValuePolicies {
+  of(column: string): ColumnPolicies;
+  /** The columns that are named, whether they exist or not. */
+  readonly named: readonly string[];
+}
+
+/** Of a mapping's options; exact or stop where nothing is said. */
+export function valuePolicies(options: Readonly<Record<string, unknown>>): ValuePolicies {
+  const { columns, ...table } = valuesSchema.parse(options['values'] ?? {});
+  return {
+    of(column) {
+      const own = Object.hasOwn(columns, column) ? columns[column] : undefined;
+      return {
+        nul: own?.nul ?? table.nul,
+        zeroDate: spelled(own?.zeroDate, table.zeroDate),
+        timeRange: spelled(own?.timeRange, table.timeRange),
+        geometry: own?.geometry ?? table.geometry,
+      };
+    },
+    named: Object.keys(columns),
+  };
+}
+
+/** What of it changes also values that stopped nothing, so that rows of before and after differ; undefined where it is the default. */
+function valueForms(options: Readonly<Record<string, unknown>>): unknown {
+  const { geometry, columns } = valuesSchema.parse(options['values'] ?? {});
+  const own = Object.entries(columns).flatMap(([name, { geometry: form }]) =>
+    form === undefined || form === geometry ? [] : [[name, form]],
+  );
+  return geometry === 'ewkb' && own.length === 0 ? undefined : { geometry, columns: Object.fromEntries(own) as unknown };
+}
+
+/** YAML's `null` is a word here: NULL is written. */
+function spelled<T extends string>(own: T | null | undefined, table: T | null): T | 'null' {
+  return (own === undefined ? table : own) ?? 'null';
+}
+
+function isSentinel(text: string): boolean {
+  if (text === '-infinity' || text === 'infinity') return true;
+  const parts = /^(\d{4})-(\d\d)-(\d\d)$/.exec(text);
+  if (!parts) return false;
+  const [year, month, day] = parts.slice(1).map(Number) as [number, number, number];
+  return year > 0 && day > 0 && day <= daysInMonth(year, month);
+}
 
 const mapping = z.strictObject({
   to: z
@@ -63,7 +144,7 @@ const mapping = z.strictObject({
     .min(1)
     .optional()
     .describe('The table in the target as `schema.table`. Without it: the same name as in the source, in the schema `public`.'),
-  values: values
+  values: valuesSchema
     .prefault({})
     .describe('What becomes of values that Postgres cannot hold. A change of it holds for what is applied from then on.'),
 });
@@ -78,6 +159,7 @@ export const postgresTarget = {
     if (typeof options['to'] === 'string') return options['to'];
     return `public.${/^[^".]+$/.test(table) ? table : `"${table.replaceAll('"', '""')}"`}`;
   },
+  valueForms,
   whenEmpty: () => undefined,
   starter: () => '',
   url: { pattern: /^postgres(ql)?:\/\//i, form: 'postgres://USER@HOST/DATABASE' },

@@ -120,6 +120,9 @@ const byClass: Readonly<Record<string, Verdict>> = {
   '08': unreachable('the connection failed'),
   '22': refused('a value does not fit its column'),
   '53': unreachable('the server is out of resources'),
+  '54': refused(
+    'a value, a row or a key is beyond the server’s limits (a row must fit a page of 8 kB but for long texts, a key a third of one)',
+  ),
   '57': unreachable('the server was told to stop this connection'),
 };
 

@@ -10,6 +10,27 @@ export function quote(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
+/** Postgres cuts longer names silently, and then two of them can be one. */
+const nameBytesMax = 63;
+
+export function isTooLong(name: string): boolean {
+  return Buffer.byteLength(name) > nameBytesMax;
+}
+
+export function tooLongText(name: string): string {
+  return `the name "${name}" has ${Buffer.byteLength(name)} bytes, and Postgres cuts names at ${nameBytesMax}`;
+}
+
+/** What fits of a name, whole characters only. */
+export function shortened(name: string): string {
+  let short = '';
+  for (const character of name) {
+    if (isTooLong(short + character)) break;
+    short += character;
+  }
+  return short;
+}
+
 export function quoteText(text: string): string {
   const quoted = `'${text.replaceAll("'", "''")}'`;
   return text.includes('\\') ? ` E${quoted.replaceAll('\\', '\\\\')}` : quoted;

@@ -8,9 +8,12 @@ export interface Step {
   readonly text: string;
   /** A prepared statement's name; the same name must always carry the same text. */
   readonly name?: string;
-  readonly values?: readonly (string | null)[];
+  /** As text, or in the server's binary form. */
+  readonly values?: readonly (string | Buffer | null)[];
   /** For `COPY … FROM STDIN`: the rows in COPY's text form. */
   readonly copy?: Buffer;
+  /** How long the server may take over it, where that is longer than the session allows every statement. */
+  readonly timeoutMs?: number;
 }
 
 export interface StepResult {

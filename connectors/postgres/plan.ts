@@ -1,18 +1,21 @@
 /** The statements for one mapping and one shape of its rows, compiled once. */
-import type { ColumnSchema, Row, TableSchema } from '../../src/core/change.ts';
+import type { ColumnSchema, TableSchema } from '../../src/core/change.ts';
 import { tableName } from '../../src/core/change.ts';
 import { invariant } from '../../src/core/assert.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import { hasUniqueKey, type TargetColumn, type TargetTable } from './catalog.ts';
 import { fitOf } from './compatibility.ts';
 import { addColumnStatement, addKeyStatement, createTableStatement } from './ddl.ts';
-import { quote, quotedTarget, targetText, type TargetName } from './identifiers.ts';
-import { type Alteration, arrayLiteral, copyCell, Refused, textWriter, type ToText, unaltered } from './values.ts';
+import { isTooLong, quote, quotedTarget, targetText, tooLongText, type TargetName } from './identifiers.ts';
+import { type Policy, strict } from './policy.ts';
+import { bytesWriter, textWriter, type ToBytes, type ToText } from './values.ts';
 
 export interface PlannedColumn {
   readonly source: ColumnSchema;
   readonly target: TargetColumn;
   readonly toText: ToText;
+  /** Of a bytea column: its values go over as they are, where text would be thrice as long. */
+  readonly toBytes?: ToBytes;
 }
 
 export interface TablePlan {
@@ -20,9 +23,12 @@ export interface TablePlan {
   readonly id: string;
   /** `shop.orders → public.orders`, for messages. */
   readonly title: string;
+  readonly name: TargetName;
   readonly columns: readonly PlannedColumn[];
   readonly key: readonly PlannedColumn[];
   readonly upsert: string;
+  /** Of one row, whose values are the parameters themselves. */
+  readonly upsertOne: string;
   readonly remove: string;
   readonly createStage: string;
   readonly copyStage: string;
@@ -30,18 +36,24 @@ export interface TablePlan {
   readonly mergeStage: string;
 }
 
+/** What becomes of a column's odd values; `title` names the column for people. */
+export type PolicyOf = (column: string, title: string) => Policy;
+
 /** Throws what a person must mend first: a missing table or column, a type that would bend values, a missing key. */
 export function planTable(
   id: string,
   name: TargetName,
   table: TargetTable | undefined,
   schema: TableSchema,
-  alterationOf: (title: string) => Alteration = () => unaltered,
+  policyOf: PolicyOf = () => strict,
 ): TablePlan {
   const title = `${tableName(schema.table)} → ${targetText(name)}`;
+  for (const part of [name.schema, name.table]) {
+    if (isTooLong(part)) throw stop('TARGET_TABLE_MISSING', `${title}: ${tooLongText(part)}`, 'Name a shorter one with `to:`.');
+  }
   if (!table)
     throw stop('TARGET_TABLE_MISSING', `${title}: the target has no such table`, createTableStatement(quotedTarget(name), schema));
-  const planned = schema.columns.flatMap((source) => planColumn(source, table, title, schema, alterationOf));
+  const planned = schema.columns.flatMap((source) => planColumn(source, table, title, schema, policyOf));
   if (!hasUniqueKey(table, schema.key)) {
     throw stop(
       'TARGET_KEY_MISSING',
@@ -54,16 +66,14 @@ export function planTable(
     invariant(column, `key column ${name} of ${title} is written`);
     return column;
   });
-  return { id, title, columns: planned, key, ...statements(id, quotedTarget(name), planned, key) };
+  return { id, title, name, columns: planned, key, ...statements(id, quotedTarget(name), planned, key) };
 }
 
-function planColumn(
-  source: ColumnSchema,
-  table: TargetTable,
-  title: string,
-  schema: TableSchema,
-  alterationOf: (title: string) => Alteration,
-): PlannedColumn[] {
+function planColumn(source: ColumnSchema, table: TargetTable, title: string, schema: TableSchema, policyOf: PolicyOf): PlannedColumn[] {
+  if (isTooLong(source.name)) {
+    const remedy = 'Give it a shorter name with a `rename` transform, or leave it out with `project`.';
+    throw stop('TARGET_COLUMN_MISSING', `${title}: ${tooLongText(source.name)}`, remedy);
+  }
   const target = table.columns.get(source.name);
   if (!target) {
     const statement = addColumnStatement(quotedTarget(table.name), source);
@@ -82,15 +92,16 @@ function planColumn(
     const message = `${title}: column "${source.name}" is ${source.type} in the source and ${target.shownType} in the target: ${why}`;
     throw stop('TARGET_COLUMN_TYPE', message, 'Give the column a type that holds every value; `crossfade check` names one.');
   }
-  return [
-    { source, target, toText: textWriter(source, target, alteration(source, target, schema, alterationOf(`${title} "${source.name}"`))) },
-  ];
+  const policy = possible(policyOf(source.name, `${title} "${source.name}"`), target, schema.key.includes(source.name));
+  const toBytes = bytesWriter(source, target, policy);
+  return [{ source, target, toText: textWriter(source, target, policy), ...(toBytes === undefined ? {} : { toBytes }) }];
 }
 
 /** A key that is altered could become another row's, and NULL is refused where the column says so. */
-function alteration(source: ColumnSchema, target: TargetColumn, schema: TableSchema, wanted: Alteration): Alteration {
-  if (schema.key.includes(source.name)) return unaltered;
-  return target.notNull ? { ...wanted, zeroDate: 'stop' } : wanted;
+function possible(wanted: Policy, target: TargetColumn, isKey: boolean): Policy {
+  if (isKey) return strict;
+  const zeroDate = target.notNull && wanted.zeroDate === 'null' ? 'stop' : wanted.zeroDate;
+  return target.notNull ? { ...wanted, zeroDate, timeRange: 'stop' } : wanted;
 }
 
 function stop(
@@ -114,6 +125,7 @@ function statements(id: string, target: string, columns: readonly PlannedColumn[
   const insert = `INSERT INTO ${target} (${names.join(', ')})${overriding}`;
   const stage = `pg_temp.${quote(`crossfade_stage_${id}`)}`;
   return {
+    upsertOne: `${insert} VALUES (${columns.map(({ target }, index) => `$${index + 1}::${target.castType}`).join(', ')}) ${conflict}`,
     upsert: `${insert} SELECT ${columns.map(unnested).join(', ')} FROM ${unnestOf(columns)} ${conflict}`,
     remove: `DELETE FROM ${target} t USING ${unnestOf(key)} WHERE ${key.map((column, index) => `t.${quote(column.source.name)} = ${unnested(column, index)}`).join(' AND ')}`,
     createStage: `CREATE TEMP TABLE IF NOT EXISTS ${stage.slice('pg_temp.'.length)} (${columns.map(({ target }, index) => `${names[index]} ${target.castType}`).join(', ')}) ON COMMIT DELETE ROWS`,
@@ -123,46 +135,10 @@ function statements(id: string, target: string, columns: readonly PlannedColumn[
   };
 }
 
-/** An array of arrays would be flattened by unnest, so those travel as text and are cast one by one. */
+/** An array of arrays would be flattened by unnest, and PostGIS parts its arrays by colons, so those travel as text and are cast one by one. */
+const asText = ({ isArray, delimiter }: TargetColumn) => isArray || delimiter !== ',';
 function unnestOf(columns: readonly PlannedColumn[]): string {
-  const arrays = columns.map(({ target }, index) => `$${index + 1}::${target.isArray ? 'text' : target.castType}[]`);
+  const arrays = columns.map(({ target }, index) => `$${index + 1}::${asText(target) ? 'text' : target.castType}[]`);
   return `unnest(${arrays.join(', ')}) AS u(${columns.map((_, index) => `c${index}`).join(', ')})`;
 }
-const unnested = ({ target }: PlannedColumn, index: number) => (target.isArray ? `u.c${index}::${target.castType}` : `u.c${index}`);
-
-// ---------------------------------------------------------------- rows into statements' parameters
-
-/** One array literal a column. Throws Refused-made errors that name the column. */
-export function columnArrays(plan: TablePlan, columns: readonly PlannedColumn[], rows: readonly Row[]): string[] {
-  return columns.map((column) => arrayLiteral(rows.map((row) => cellText(plan, column, row))));
-}
-
-export function copyText(plan: TablePlan, rows: readonly Row[]): Buffer {
-  const { columns } = plan;
-  let text = '';
-  for (const row of rows) {
-    for (let index = 0; index < columns.length; index += 1) {
-      if (index > 0) text += '\t';
-      text += copyCell(cellText(plan, columns[index] as PlannedColumn, row));
-    }
-    text += '\n';
-  }
-  return Buffer.from(text, 'utf8');
-}
-
-function cellText(plan: TablePlan, { source, target, toText }: PlannedColumn, row: Row): string | null {
-  const value = row[source.name];
-  if (value === null) return null;
-  invariant(value !== undefined, `a row of ${plan.title} lacks its column ${source.name}`);
-  try {
-    return toText(value);
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    throw new CrossfadeError({
-      code: 'TARGET_VALUE_REFUSED',
-      fault: 'poison',
-      message: `${plan.title}: column "${source.name}" (${source.type} → ${target.shownType}): ${error.message}`,
-      remedy: error.remedy,
-    });
-  }
-}
+const unnested = ({ target }: PlannedColumn, index: number) => (asText(target) ? `u.c${index}::${target.castType}` : `u.c${index}`);

@@ -4,10 +4,10 @@ import type { TableSchema } from '../../src/core/change.ts';
 import type { Entry, Mapping } from '../../src/core/sink-port.ts';
 import { Alterations } from './alterations.ts';
 import { readTable } from './catalog.ts';
-import { valuePolicies } from './config.ts';
-import { targetOf } from './identifiers.ts';
+import { quotedTarget, targetOf } from './identifiers.ts';
 import { planTable, type TablePlan } from './plan.ts';
 import type { Session } from './session.ts';
+import { valuePolicies } from './config.ts';
 
 export class Plans {
   readonly #mappings: readonly Mapping[];
@@ -34,6 +34,12 @@ export class Plans {
     return plan;
   }
 
+  /** Another mapping that is written to the same table. */
+  sharing(index: number): Mapping | undefined {
+    const [name] = this.#mappings.slice(index, index + 1).map((mapping) => quotedTarget(targetOf(mapping)));
+    return this.#mappings.find((mapping, other) => other !== index && quotedTarget(targetOf(mapping)) === name);
+  }
+
   /** Reads the target's shape once per mapping and row shape; inside an open transaction too. */
   async prepare(session: Session, entries: readonly Entry[]): Promise<void> {
     let last: Entry | undefined;
@@ -52,8 +58,8 @@ export class Plans {
     const name = targetOf(mapping);
     this.#mayStage ??= await mayStage(session);
     const policies = valuePolicies(mapping.options);
-    const alterationOf = (column: string) => ({ ...policies, altered: this.alterations.counter(column) });
-    plans.set(schema, planTable(String((this.#count += 1)), name, await readTable(session, name), schema, alterationOf));
+    const policyOf = (column: string, title: string) => ({ ...policies.of(column), altered: this.alterations.counter(title) });
+    plans.set(schema, planTable(String((this.#count += 1)), name, await readTable(session, name), schema, policyOf));
   }
 }
 

@@ -20,8 +20,12 @@ export const createProgressStatement = `CREATE TABLE crossfade.progress (
   committed_at timestamptz,
   mapping_hash text,
   applied_at timestamptz,
+  arrival jsonb,
   PRIMARY KEY (pipeline, service, partition)
 ) WITH (fillfactor = 50);`;
+
+/** For a table that an earlier release made. */
+export const addArrivalStatement = 'ALTER TABLE crossfade.progress ADD COLUMN arrival jsonb;';
 
 /** Which service of which pipeline: the first two columns of the key. */
 export interface ProgressOwner {
@@ -40,15 +44,19 @@ const columns = `log_id, next_offset, last_offset, term, version, transaction_id
 
 /** Creates what is missing, by one process at a time. Asks for no privilege when everything is there. */
 export async function ensureProgressTable(session: Session): Promise<void> {
-  if (await progressTableExists(session)) return;
+  const found = await progressTable(session);
+  if (found === 'current') return;
   const doing = 'creating crossfade.progress in the target';
   // The two statements are not atomic on their own: without the lock, two services that start together would collide.
   const lock: Step = { text: `SELECT pg_advisory_xact_lock(hashtext('crossfade.progress'))` };
   const exists: Step = { text: `SELECT 1 FROM pg_namespace WHERE nspname = 'crossfade'` };
   try {
-    const [, , found] = await session.run([{ text: 'BEGIN' }, lock, exists]);
-    const create = found?.rows.length === 0 ? [{ text: createSchemaStatement }] : [];
-    const table = createProgressStatement.replace('CREATE TABLE', 'CREATE TABLE IF NOT EXISTS');
+    const [, , schema] = await session.run([{ text: 'BEGIN' }, lock, exists]);
+    const create = schema?.rows.length === 0 ? [{ text: createSchemaStatement }] : [];
+    const table =
+      found === 'old'
+        ? addArrivalStatement.replace('ADD COLUMN', 'ADD COLUMN IF NOT EXISTS')
+        : createProgressStatement.replace('CREATE TABLE', 'CREATE TABLE IF NOT EXISTS');
     await session.run([...create, { text: table }, { text: 'COMMIT' }]);
   } catch (error) {
     await rollBack(session);
@@ -56,13 +64,19 @@ export async function ensureProgressTable(session: Session): Promise<void> {
   }
 }
 
-export async function progressTableExists(session: Session): Promise<boolean> {
+/** `old`: as a release made it that knew no barriers. */
+export async function progressTable(session: Session): Promise<'missing' | 'old' | 'current'> {
   // to_regclass refuses to look into a schema that this user may not use; the catalog itself is open to all.
   const rows = await session.query(
     'looking for crossfade.progress in the target',
-    `SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'crossfade' AND c.relname = 'progress'`,
+    `SELECT EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'arrival' AND NOT a.attisdropped)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'crossfade' AND c.relname = 'progress'`,
   );
-  return rows.length > 0;
+  return rows.length === 0 ? 'missing' : rows[0]?.[0] === 't' ? 'current' : 'old';
+}
+
+export async function progressTableExists(session: Session): Promise<boolean> {
+  return (await progressTable(session)) !== 'missing';
 }
 
 /** Leaves whatever transaction is open; a connection that is gone has none. */
@@ -175,7 +189,7 @@ SELECT 1 / count(*) FROM moved`,
 }
 
 /** Microseconds since 1970 as exact ISO text. */
-function instant(us: number): string {
+export function instant(us: number): string {
   const ms = Math.floor(us / 1000);
   return new Date(ms).toISOString().replace('Z', `${String(us - ms * 1000).padStart(3, '0')}Z`);
 }
@@ -184,7 +198,7 @@ function instant(us: number): string {
 export function resetStep(owner: ProgressOwner, partitions: string): Step {
   return {
     text: `UPDATE crossfade.progress SET owner_epoch = greatest(owner_epoch + 1, ${clockEpoch}), log_id = NULL, next_offset = NULL, last_offset = NULL, term = NULL,
-  version = NULL, transaction_id = NULL, committed_at = NULL, mapping_hash = NULL, applied_at = NULL
+  version = NULL, transaction_id = NULL, committed_at = NULL, mapping_hash = NULL, applied_at = NULL, arrival = NULL
 WHERE pipeline = $1 AND service = $2 AND partition = ANY ($3::text[])`,
     values: [owner.pipeline, owner.service, partitions],
   };

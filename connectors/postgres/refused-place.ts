@@ -15,8 +15,9 @@ export function withPlace(error: unknown, { partition, entries, progress }: Sink
 
 /** By our own rules; what only the server refuses is not found this way. */
 function isRefused(entry: Entry, planOf: PlanOf): boolean {
+  if (entry.event.op === 'truncate') return false;
   try {
-    singleSteps([entry], planOf);
+    singleSteps([entry], { planOf, emptying: new Map() });
     return false;
   } catch {
     return true;

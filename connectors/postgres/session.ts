@@ -7,11 +7,11 @@ import { isConnectionLost, postgresError } from './errors.ts';
 import { Pipeline, StepsFailed, type Step, type StepResult } from './pipeline.ts';
 
 const connectTimeoutMs = 10_000;
-const statementTimeoutMs = 60_000;
+export const statementTimeoutMs = 60_000;
 const lockTimeoutMs = 10_000;
 const idleInTransactionTimeoutMs = 120_000;
-/** Longer than the server's own limit: it only ends the wait for a server that does not answer at all. */
-const answerTimeoutMs = statementTimeoutMs + 15_000;
+/** Beyond the server's own limit: it only ends the wait for a server that does not answer at all. */
+const answerDelayMs = 15_000;
 const closeTimeoutMs = 2_000;
 
 const settings = [
@@ -78,9 +78,10 @@ export class Session implements AsyncDisposable {
   async run(steps: readonly Step[]): Promise<readonly StepResult[]> {
     if (this.#lost !== undefined) throw new StepsFailed(this.#lost, []);
     const pipeline = new Pipeline(steps, this.#prepared);
+    const slowestMs = steps.reduce((ms, { timeoutMs = 0 }) => Math.max(ms, timeoutMs), statementTimeoutMs);
     const deadline = setTimeout(
       () => this.#client.connection.stream.destroy(new Error('timeout: the server does not answer')),
-      answerTimeoutMs,
+      slowestMs + answerDelayMs,
     );
     try {
       this.#client.query(pipeline);
@@ -94,7 +95,7 @@ export class Session implements AsyncDisposable {
   }
 
   /** One statement; its rows as text. Throws a CrossfadeError that says what it was `doing`. */
-  async query(doing: string, text: string, values: readonly (string | null)[] = []): Promise<StepResult['rows']> {
+  async query(doing: string, text: string, values: NonNullable<Step['values']> = []): Promise<StepResult['rows']> {
     try {
       const results = await this.run([{ text, values }]);
       return results[0]?.rows ?? [];

@@ -26,3 +26,8 @@ export function intervalFractionDigits({ typmod }: TargetColumn): number | undef
   const digits = typmod & 0xffff;
   return digits === 0xffff ? 6 : digits;
 }
+
+/** Of PostGIS' geometry; 0 where the column takes any. Twenty-one bits, signed. */
+export function geometrySrid({ typmod }: TargetColumn): number {
+  return typmod < 0 ? 0 : ((typmod & 0x0fff_ff00) - (typmod & 0x1000_0000)) >> 8;
+}

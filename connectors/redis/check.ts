@@ -5,7 +5,7 @@ import { asCrossfadeError } from '../../src/core/errors.ts';
 import type { Finding } from '../../src/core/ports.ts';
 import { evaluate, loadScript } from './connection.ts';
 import { redisError, refusedKey } from './errors.ts';
-import { templatesMayMeet } from './key-template.ts';
+import { keyPattern, templatesMayMeet } from './key-template.ts';
 import { versionField, type HashMapping } from './row-batch.ts';
 
 const probeScript = loadScript('probe');
@@ -109,8 +109,8 @@ async function checkPrivileges(redis: Redis, subject: RedisCheck): Promise<Findi
 
 /** Patterns only where one is missing: Redis refuses them for a user who may touch every key already. */
 function grantStatement({ user, mappings }: RedisCheck, keys: boolean): string {
-  const patterns = ['crossfade:*', ...mappings.map(({ template }) => template.literals.map(globEscaped).join('*'))];
-  const commands = 'eval evalsha del sadd smembers hset hget hmget hdel hlen hincrby hscan info hello select';
+  const patterns = ['crossfade:*', ...mappings.map(({ template }) => keyPattern(template))];
+  const commands = 'eval evalsha del sadd smembers hset hget hmget hdel hlen hincrby hscan scan info hello select';
   return [
     'ACL SETUSER',
     user,
@@ -118,8 +118,6 @@ function grantStatement({ user, mappings }: RedisCheck, keys: boolean): string {
     ...commands.split(' ').map((name) => `+${name}`),
   ].join(' ');
 }
-
-const globEscaped = (text: string) => text.replace(/[*?[\]\\]/g, String.raw`\$&`);
 
 /** Pure: templates against the tables' shapes and against each other. */
 export function checkMappings({ where, mappings, schemas }: Pick<RedisCheck, 'where' | 'mappings' | 'schemas'>): Finding[] {

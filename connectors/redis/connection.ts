@@ -63,7 +63,7 @@ interface Script {
   readonly sha: string;
 }
 
-export function loadScript(name: 'write' | 'claim' | 'reset' | 'sweep' | 'probe'): Script {
+export function loadScript(name: 'write' | 'barrier' | 'empty' | 'claim' | 'reset' | 'sweep' | 'probe'): Script {
   const lua = readFileSync(new URL(`${name}.lua`, import.meta.url), 'utf8');
   return { lua, sha: createHash('sha1').update(lua).digest('hex') };
 }

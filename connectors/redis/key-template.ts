@@ -6,6 +6,7 @@
  * value contains. Together they make rendering reversible: different values are different keys, always.
  */
 import type { Row, Value } from '../../src/core/change.ts';
+import { cellJson } from '../../src/core/row-json.ts';
 
 export interface KeyTemplate {
   readonly text: string;
@@ -62,7 +63,7 @@ function encodeValue(value: Value | undefined): string | undefined {
   if (typeof value === 'number' && Number.isSafeInteger(value)) return String(value);
   if (typeof value === 'boolean') return value ? '1' : '0';
   if (value instanceof Uint8Array) return percentEncoded(value);
-  const text = String(value);
+  const text = typeof value === 'object' ? cellJson(value) : String(value);
   if (plain.test(text)) return text;
   return text.isWellFormed() ? percentEncoded(Buffer.from(text)) : undefined;
 }
@@ -74,6 +75,18 @@ function percentEncoded(bytes: Uint8Array): string {
     text += plain.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
   return text;
+}
+
+const globEscaped = (text: string) => text.replace(/[*?[\]\\]/g, String.raw`\$&`);
+
+/** A pattern of Redis that every key of the template matches, and others may. */
+export const keyPattern = ({ literals }: KeyTemplate): string => literals.map(globEscaped).join('*');
+
+/** Whether a key is one that a row can have: what the pattern finds may be of another template, or somebody else's. */
+export function keyMatcher({ literals }: KeyTemplate): (key: string) => boolean {
+  const escaped = literals.map((literal) => literal.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`));
+  const form = new RegExp(`^${escaped.join('[A-Za-z0-9._~%-]*')}$`);
+  return (key) => form.test(key);
 }
 
 /** Whether some row of one and some row of the other could render to the same key. May say yes too often, never no. */

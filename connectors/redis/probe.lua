@@ -10,6 +10,7 @@ redis.call('HMGET', KEYS[1], 'x')
 redis.call('HLEN', KEYS[1])
 redis.call('HINCRBY', KEYS[1], 'x', 1)
 redis.call('HSCAN', KEYS[1], 0)
+redis.call('SCAN', 0, 'COUNT', 1)
 redis.call('DEL', KEYS[1])
 for i = 2, #KEYS do
   redis.call('HGET', KEYS[i], 'x')

@@ -2,6 +2,7 @@
 import type { Row, TableSchema, Value, Version } from '../../src/core/change.ts';
 import { invariant } from '../../src/core/assert.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
+import { cellJson } from '../../src/core/row-json.ts';
 import type { Entry, Mapping } from '../../src/core/sink-port.ts';
 import { parseKeyTemplate, renderKey, type KeyTemplate } from './key-template.ts';
 import type { Argument } from './connection.ts';
@@ -197,7 +198,7 @@ function encodeState({ row, schema }: KeyState): EncodedRow | undefined {
   return { values, columns: names.filter((name) => !gone.has(name)), pattern: JSON.stringify(nulls), bytes };
 }
 
-/** Bytes are raw, booleans 1 and 0, numbers their exact text. */
+/** Bytes are raw, booleans 1 and 0, numbers their exact text, geometries and vectors the log's JSON. */
 function encodeValue(value: Exclude<Value, null>, name: string, { table }: TableSchema): Argument {
   switch (typeof value) {
     case 'string':
@@ -215,7 +216,7 @@ function encodeValue(value: Exclude<Value, null>, name: string, { table }: Table
     case 'boolean':
       return value ? '1' : '0';
     default:
-      return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+      return value instanceof Uint8Array ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : cellJson(value);
   }
 }
 

@@ -3,9 +3,10 @@ import { CrossfadeError } from '../../src/core/errors.ts';
 import { faultPoint } from '../../src/core/fault-point.ts';
 import { topicOf } from '../../src/core/partition.ts';
 import type { Finding, Logger } from '../../src/core/ports.ts';
-import type { Mapping, Progress, Sink, SinkBatch } from '../../src/core/sink-port.ts';
+import type { Mapping, Progress, Sink, SinkBatch, WriteOutcome } from '../../src/core/sink-port.ts';
 import type { PartitionId } from '../../src/core/log-port.ts';
 import type { TableSchema } from '../../src/core/change.ts';
+import { Barriers } from './barrier.ts';
 import { checkRedis } from './check.ts';
 import type { RedisSettings } from './config.ts';
 import { connectRedis, guarded, isUsable, loadScript, runScript, type Argument } from './connection.ts';
@@ -45,6 +46,7 @@ class RedisSink implements Sink {
   readonly #mappings: readonly HashMapping[];
   readonly #keys: OwnKeys;
   readonly #sweeper: Sweeper;
+  readonly #barriers: Barriers;
   readonly #claims = new Map<PartitionId, Claim>();
   #connecting: Promise<Redis> | undefined;
   #disposed = false;
@@ -56,6 +58,7 @@ class RedisSink implements Sink {
     this.#mappings = options.mappings.map(hashMapping);
     this.#keys = ownKeys(options.pipeline, options.service);
     this.#sweeper = new Sweeper(this.#keys, options.logger);
+    this.#barriers = new Barriers(this.#keys, this.#mappings, this.#sweeper);
   }
 
   async check(schemas: readonly (TableSchema | undefined)[]): Promise<readonly Finding[]> {
@@ -95,10 +98,11 @@ class RedisSink implements Sink {
     return progress;
   }
 
-  async write(batch: SinkBatch): Promise<'committed' | 'open'> {
+  async write(batch: SinkBatch): Promise<WriteOutcome> {
     const claim = this.#claims.get(batch.partition);
     if (!claim) throw fenced(batch.partition, 'this sink has not claimed it, or does not know how its last write ended');
     const redis = await this.#connection();
+    if (batch.barrier !== undefined) return this.#arrive(redis, batch, batch.barrier, claim);
     const states = foldByTargetKey(batch.entries, this.#mappings);
     const underWay = new Set<Promise<void>>();
     try {
@@ -123,6 +127,15 @@ class RedisSink implements Sink {
     return 'committed';
   }
 
+  async #arrive(redis: Redis, batch: SinkBatch, all: readonly PartitionId[], claim: Claim): Promise<WriteOutcome> {
+    const { partition, progress } = batch;
+    this.#claims.delete(partition);
+    const answer = await this.#barriers.arrive(redis, batch, all, claim);
+    if (answer === 'owner' || answer === 'progress') throw moved(partition, answer);
+    this.#claims.set(partition, answer === 'waiting' ? claim : { epoch: claim.epoch, progress });
+    return answer === 'waiting' ? 'waiting' : 'committed';
+  }
+
   async #finish(redis: Redis, batch: SinkBatch, claim: Claim, part: Part): Promise<void> {
     this.#claims.delete(batch.partition);
     faultPoint('sink:before-commit');
@@ -141,10 +154,7 @@ class RedisSink implements Sink {
     if (answer === 'written') return;
     if (answer === 'type') throw this.#otherType(part.mappings[(at ?? 1) - 1] as number);
     this.#claims.delete(partition);
-    throw fenced(
-      partition,
-      answer === 'owner' ? 'another worker has claimed it' : 'its progress in Redis is not what this worker left there',
-    );
+    throw moved(partition, answer);
   }
 
   #otherType(mapping: number): CrossfadeError {
@@ -196,6 +206,9 @@ function present(partitions: readonly PartitionId[], values: readonly (readonly 
   }
   return found;
 }
+
+const moved = (partition: PartitionId, answer: string) =>
+  fenced(partition, answer === 'owner' ? 'another worker has claimed it' : 'its progress in Redis is not what this worker left there');
 
 function fenced(partition: PartitionId, why: string): CrossfadeError {
   return new CrossfadeError({

@@ -29,6 +29,13 @@ export class Sweeper {
     state.buried += count;
     this.#topics.set(topic, state);
     if (state.buried < state.due) return;
+    await this.sweep(redis, topic);
+  }
+
+  /** Now, however few there are: behind a TRUNCATE none is left. */
+  async sweep(redis: Redis, topic: string): Promise<void> {
+    const state = this.#topics.get(topic) ?? { buried: 0, due: this.#threshold };
+    this.#topics.set(topic, state);
     state.buried = 0;
     try {
       const left = await this.#sweep(redis, topic);

@@ -2,6 +2,7 @@
 import type { StatementSync } from 'node:sqlite';
 import { aheadOfLog, corrupt, lostHistory, unknownPartition } from '../../src/core/log-errors.ts';
 import type { Delivery, LogRecord, PartitionId, PartitionState, ReadPlace } from '../../src/core/log-port.ts';
+import { noPauses, type ReadPauses } from '../../src/core/pauses.ts';
 import { decodeRecordBatch, type Codec } from '../../src/core/record-batch.ts';
 import { TermFilter } from '../../src/core/term-filter.ts';
 import { guarded } from './errors.ts';
@@ -71,9 +72,11 @@ export class Cursors {
     return this.#decode(partition, this.#rowAt(partition, offset), offset)[0];
   }
 
-  next(): Delivery | undefined {
+  /** Of none of those that rest. */
+  next(pauses: ReadPauses = noPauses): Delivery | undefined {
     this.#refresh();
     for (const [partition, offset] of this.#offsets) {
+      if (pauses.has(partition)) continue;
       if (offset >= (this.#ends.get(this.#idOf(partition)) ?? 0)) continue;
       const delivery = this.#from(partition, offset);
       this.#offsets.delete(partition);

@@ -7,6 +7,7 @@ import { partitionsOf } from '../../src/core/partition.ts';
 import type { LogState, PartTrouble } from '../../src/core/log-state.ts';
 import type { Delivery, Log, LogRecord, Offsets, PartitionId, ReadPlaces, Writer } from '../../src/core/log-port.ts';
 import type { Finding } from '../../src/core/ports.ts';
+import { noPauses, type ReadPauses } from '../../src/core/pauses.ts';
 import { beat } from './beat.ts';
 import { checkLog, freeBytes, roomFinding } from './check.ts';
 import type { SqliteSettings } from './config.ts';
@@ -98,8 +99,10 @@ class SqliteLog implements Log {
     group: string,
     claim: (partitions: readonly PartitionId[]) => Promise<ReadPlaces>,
     signal: AbortSignal,
+    pauses: ReadPauses = noPauses,
   ): AsyncGenerator<Delivery, void, undefined> {
     const { store, groups, wakeup, partitions } = await this.#opened();
+    using _resumed = pauses.onResume(() => wakeup.wake());
     const { logger } = this.#options;
     const known = [...partitions.keys()];
     const join = () => {
@@ -132,7 +135,7 @@ class SqliteLog implements Log {
           groups.applied(group, new Map([...places].map(([partition, { offset }]) => [partition, offset])));
           continue;
         }
-        const delivery = cursors.next();
+        const delivery = cursors.next(pauses);
         if (delivery) {
           await pace.found();
           yield delivery;

@@ -122,7 +122,7 @@ function openOnce({ path, synchronous, busyMs }: StoreOptions, pipeline: string)
   try {
     db.exec('PRAGMA page_size = 16384');
     const found = identify(db, path);
-    db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -16384`);
+    db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -4096`);
     if (found === 'new') create(db, path, pipeline);
     const logId = metaOf(db, 'log_id');
     const owner = metaOf(db, 'pipeline');

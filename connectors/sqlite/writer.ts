@@ -33,8 +33,8 @@ function termOf(statement: StatementSync): number {
   return Number(statement.get()?.['term']);
 }
 
-/** SQLite takes a gigabyte in one row; this bounds what a reader must hold to get at one record of a huge transaction. */
-const batchBytesMax = 8 * 1024 * 1024;
+/** SQLite takes a gigabyte in one row; this bounds what a reader of a huge transaction holds at once: a few thousand rows as objects. */
+const batchBytesMax = 2 * 1024 * 1024;
 
 export class SqliteWriter implements Writer {
   readonly term: number;

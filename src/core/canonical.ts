@@ -7,15 +7,21 @@ export function canonicalValue(value: Value | undefined): string {
   switch (typeof value) {
     case 'number':
     case 'bigint':
-      return `n${Object.is(value, -0) ? '-0' : String(value)};`;
+      return `n${numberText(value)};`;
     case 'boolean':
       return value ? 't' : 'f';
     case 'string':
       return `s${value.length}:${value}`;
     default:
-      return `b${value.length}:${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1')}`;
+      if (value instanceof Uint8Array) return `b${bytesText(value)}`;
+      return 'wkb' in value
+        ? `g${value.srid ?? '-'};${bytesText(value.wkb)}`
+        : `v${value.length}:${value.map((one) => `${numberText(one)};`).join('')}`;
   }
 }
+const numberText = (value: number | bigint) => (Object.is(value, -0) ? '-0' : String(value));
+const bytesText = (bytes: Uint8Array) =>
+  `${bytes.length}:${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')}`;
 
 export function keyText(names: readonly string[], row: Row): string {
   if (names.length === 1) return canonicalValue(row[names[0] as string]);

@@ -1,10 +1,17 @@
 /** The words of the trade: tables, rows, changes. Pure; everything else points at this file. */
 
+/** A spatial value. `wkb` has the axis order that the source stores (MySQL: longitude first); `srid` null where it names none. */
+export interface Geometry {
+  readonly wkb: Uint8Array;
+  readonly srid: number | null;
+}
+
 /**
  * One cell. Decimals, temporals, enum labels and JSON are exact text, binary is bytes. An integer is a `number` up to
- * 2^53 and a `bigint` beyond, a FLOAT is the number whose shortest text is the float32's shortest text.
+ * 2^53 and a `bigint` beyond, a BIT(n) bytes of which the first has the lowest eight bits, a FLOAT is the number whose shortest text is the float32's shortest text. A VECTOR is a
+ * list of such numbers.
  */
-export type Value = null | boolean | number | bigint | string | Uint8Array;
+export type Value = null | boolean | number | bigint | string | Uint8Array | Geometry | readonly number[];
 export type Row = Readonly<Record<string, Value>>;
 
 export interface TableId {

@@ -11,6 +11,8 @@ import { rowReader } from './row-json.ts';
 
 export const connectorVersion = '0.1.0';
 
+const smallBytes = 64 * 1024;
+const largeBytes = 8 * 1024 * 1024;
 const nullBytes = Buffer.from('null');
 const beforePart = Buffer.from('{"before":');
 const afterPart = Buffer.from(',"after":');
@@ -25,7 +27,7 @@ export interface EnvelopeOrder {
 /** Writes values into one scratch buffer; each answer is good until the next call. */
 export class EnvelopeWriter {
   readonly #name: string;
-  #scratch = Buffer.allocUnsafe(64 * 1024);
+  #scratch: Buffer<ArrayBuffer> = Buffer.allocUnsafeSlow(smallBytes);
   #transaction: Transaction | undefined;
   #schema: TableSchema | undefined;
   #head = '';
@@ -40,6 +42,17 @@ export class EnvelopeWriter {
     const before = (op === 'c' ? null : change.before) ?? nullBytes;
     const after = (op === 'd' ? null : change.after) ?? nullBytes;
     const text = `${this.#head}${change.pos},"row":${change.row}${this.#middle}${order.total},"data_collection_order":${order.collection}},"op":"${op}","ts_ms":${nowMs}}`;
+    return this.#assemble(before, after, text);
+  }
+
+  /** Debezium's event of a TRUNCATE: no images, and it stands outside the transaction's order. */
+  truncate(change: RowChange, nowMs: number): Uint8Array {
+    if (change.transaction !== this.#transaction || change.schema !== this.#schema) this.#prepare(change);
+    const text = `${this.#head}${change.pos},"row":${change.row}},"transaction":null,"op":"t","ts_ms":${nowMs}}`;
+    return this.#assemble(nullBytes, nullBytes, text);
+  }
+
+  #assemble(before: Uint8Array, after: Uint8Array, text: string): Uint8Array {
     this.#reserve(beforePart.length + before.length + afterPart.length + after.length + text.length * 3);
     const scratch = this.#scratch;
     let at = beforePart.copy(scratch, 0);
@@ -65,8 +78,14 @@ export class EnvelopeWriter {
   }
 
   #reserve(bytes: number): void {
-    if (bytes > this.#scratch.length) this.#scratch = Buffer.allocUnsafe(bytes * 2);
-    else if (this.#scratch.length > 16 * 1024 * 1024 && bytes < 1024 * 1024) this.#scratch = Buffer.allocUnsafe(1024 * 1024);
+    if (bytes > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(bytes > largeBytes ? bytes : bytes * 2);
+  }
+
+  /** The last answer was used: a huge one gives its memory back now, and is not left to the next collection of garbage. */
+  done(): void {
+    if (this.#scratch.length <= largeBytes) return;
+    this.#scratch.buffer.transfer(0);
+    this.#scratch = Buffer.allocUnsafeSlow(smallBytes);
   }
 }
 
@@ -103,7 +122,7 @@ export function readEnvelope(record: LogRecord, schema: TableSchema, where: stri
 function parseEnvelope(bytes: Uint8Array, where: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = parseExactJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
+    value = parseExactJson(utf8(bytes));
   } catch {
     throw invalid(where, 'its value is not JSON');
   }
@@ -111,10 +130,18 @@ function parseEnvelope(bytes: Uint8Array, where: string): Record<string, unknown
   return value;
 }
 
-/** The transaction of an envelope, without decoding its rows: for the tail of a partition. */
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Throws TypeError. The fast way writes U+FFFD for what is no UTF-8; where one turns up, the strict one says whose it is. */
+function utf8(bytes: Uint8Array): string {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+  return text.includes('\ufffd') ? strictUtf8.decode(bytes) : text;
+}
+
+/** The transaction of an envelope, without decoding its rows: for the tail of a partition. A TRUNCATE names only its GTID. */
 function transactionOf(value: Record<string, unknown>): string {
-  const transaction = value['transaction'];
-  const id = isObject(transaction) ? transaction['id'] : undefined;
+  const { transaction, source } = value;
+  const id = isObject(transaction) ? transaction['id'] : isObject(source) ? source['gtid'] : undefined;
   return typeof id === 'string' ? id : '';
 }
 

@@ -2,6 +2,7 @@
 import type { Position, TableSchema, Version } from './change.ts';
 import type { LogState, PartTrouble } from './log-state.ts';
 import type { Finding } from './ports.ts';
+import type { ReadPauses } from './pauses.ts';
 import type { RecordBatchBuilder } from './record-batch.ts';
 
 /** `topic#number`, made and taken apart in partition.ts. */
@@ -90,6 +91,11 @@ export interface LogRecord {
   readonly schemaId: string;
   /** The transaction goes on in a later batch of this partition. */
   readonly open: boolean;
+  /**
+   * A TRUNCATE: every partition of the stream holds it, under one version, and this is their number. It stops each of them
+   * until all have come to it.
+   */
+  readonly barrier?: number;
 }
 
 export interface Delivery {
@@ -123,9 +129,15 @@ export interface Log extends AsyncDisposable {
    * This member's share of the group's partitions. `claim` is called with the whole share whenever it has changed, or when
    * another member held some of it in between (with none when all went elsewhere), and answers where each partition goes on:
    * what is kept is read again from there too, because the sink rolls back what it had open. The term in that answer keeps
-   * out a frozen older leader's records right behind the place. Ends only by abort or error.
+   * out a frozen older leader's records right behind the place. Ends only by abort or error. `pauses` is live: nothing is
+   * delivered of a partition while it rests there, and then it goes on where it was.
    */
-  read(group: string, claim: (partitions: readonly PartitionId[]) => Promise<ReadPlaces>, signal: AbortSignal): AsyncIterable<Delivery>;
+  read(
+    group: string,
+    claim: (partitions: readonly PartitionId[]) => Promise<ReadPlaces>,
+    signal: AbortSignal,
+    pauses?: ReadPauses,
+  ): AsyncIterable<Delivery>;
   /** The first record from that offset on, whatever its term, if one is there now; never waits. LOG_LOST_HISTORY below the start. */
   at(partition: PartitionId, offset: number): Promise<LogRecord | undefined>;
   /** No group, all named partitions, from the named offsets; knows of no term before the first record that it meets. */

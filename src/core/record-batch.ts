@@ -23,10 +23,12 @@ const attributesAt = 21;
 const zstd = 4;
 /** Below this many records zstd costs more than it saves (measured: 2–5 times the CPU a record). */
 const compressFromRecords = 40;
+const smallBytes = 64 * 1024;
+const largeBytes = 8 * 1024 * 1024;
 
 /** Collects the records of one partition. Reusable after `reset`; `bytes` is the size of the plain records. */
 export class RecordBatchBuilder {
-  #buffer = Buffer.allocUnsafe(64 * 1024);
+  #buffer: Buffer<ArrayBuffer> = Buffer.allocUnsafeSlow(smallBytes);
   #length = headerBytes;
   #baseTimestamp = 0;
   #maxTimestamp = 0;
@@ -59,12 +61,14 @@ export class RecordBatchBuilder {
   reset(): void {
     this.#length = headerBytes;
     this.count = 0;
-    // One huge row must not pin its memory for the life of the pipeline.
-    if (this.#buffer.length > 8 * 1024 * 1024) this.#buffer = Buffer.allocUnsafe(64 * 1024);
+    if (this.#buffer.length <= largeBytes) return;
+    // One huge row must not pin its memory for the life of the pipeline, nor until the next collection of garbage.
+    this.#buffer.buffer.transfer(0);
+    this.#buffer = Buffer.allocUnsafeSlow(smallBytes);
   }
 
   /** Copies everything; the caller's buffers are free at once. `version` is the fixed-width text of version.ts. */
-  add(timestampMs: number, key: Uint8Array, value: Uint8Array | null, headers: EncodedHeaders, transactionId: string): void {
+  add(timestampMs: number, key: Uint8Array | null, value: Uint8Array | null, headers: EncodedHeaders, transactionId: string): void {
     if (this.count === 0) {
       this.#baseTimestamp = timestampMs;
       this.#maxTimestamp = timestampMs;
@@ -74,13 +78,14 @@ export class RecordBatchBuilder {
     this.#lastVersion = headers.version;
     this.#lastTransactionId = transactionId;
     const delta = timestampMs - this.#baseTimestamp;
+    const keyLength = key === null ? -1 : key.length;
     const valueLength = value === null ? -1 : value.length;
     const size =
       1 +
       varintSize(delta) +
       varintSize(this.count) +
-      varintSize(key.length) +
-      key.length +
+      varintSize(keyLength) +
+      Math.max(keyLength, 0) +
       varintSize(valueLength) +
       Math.max(valueLength, 0) +
       headers.size;
@@ -91,15 +96,18 @@ export class RecordBatchBuilder {
     buffer[at++] = 0;
     at = writeVarint(buffer, at, delta);
     at = writeVarint(buffer, at, this.count);
-    at = writeVarint(buffer, at, key.length);
-    buffer.set(key, at);
-    this.#lastKeyEnd = at + key.length;
-    at = writeVarint(buffer, at + key.length, valueLength);
+    at = writeVarint(buffer, at, keyLength);
+    if (key !== null) {
+      buffer.set(key, at);
+      at += key.length;
+    }
+    this.#lastKeyEnd = at;
+    at = writeVarint(buffer, at, valueLength);
     if (value !== null) {
       buffer.set(value, at);
       at += value.length;
     }
-    this.#lastKeyBytes = key.length;
+    this.#lastKeyBytes = keyLength;
     this.#lastValueEnd = at;
     this.#lastValueBytes = valueLength;
     this.#lastTimestamp = timestampMs;
@@ -112,7 +120,7 @@ export class RecordBatchBuilder {
   openLast(): void {
     invariant(this.count > 0 && this.#lastHeaders !== undefined, 'an empty batch has no last record');
     if (this.#lastHeaders.open) return;
-    const key = Buffer.from(this.#buffer.subarray(this.#lastKeyEnd - this.#lastKeyBytes, this.#lastKeyEnd));
+    const key = this.#lastKeyBytes < 0 ? null : Buffer.from(this.#buffer.subarray(this.#lastKeyEnd - this.#lastKeyBytes, this.#lastKeyEnd));
     const value =
       this.#lastValueBytes < 0 ? null : Buffer.from(this.#buffer.subarray(this.#lastValueEnd - this.#lastValueBytes, this.#lastValueEnd));
     const headers = this.#lastHeaders.opened();
@@ -125,18 +133,23 @@ export class RecordBatchBuilder {
 
   #reserve(more: number): void {
     if (this.#length + more <= this.#buffer.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#length + more));
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, this.#length + more));
     this.#buffer.copy(grown, 0, 0, this.#length);
+    if (this.#buffer.length > largeBytes) this.#buffer.buffer.transfer(0);
     this.#buffer = grown;
   }
 
-  /** The finished batch, in memory of its own. Producer fields are Kafka's; the embedded log leaves them at -1. */
+  /**
+   * The finished batch, in memory of its own; a large one that was not compressed in the builder's, good until its `reset`.
+   * Producer fields are Kafka's; the embedded log leaves them at -1.
+   */
   finish(codec: Codec, baseOffset: number, producer?: { id: bigint; epoch: number; sequence: number }): Uint8Array {
     invariant(this.count > 0, 'a record batch has at least one record');
     const plain = this.#buffer.subarray(headerBytes, this.#length);
     const packed = this.count >= compressFromRecords ? codec.compress(plain) : undefined;
     const body = packed !== undefined && packed.length < plain.length ? packed : plain;
-    const out = Buffer.allocUnsafe(headerBytes + body.length);
+    const inPlace = body === plain && plain.length > largeBytes;
+    const out = inPlace ? this.#buffer.subarray(0, this.#length) : Buffer.allocUnsafe(headerBytes + body.length);
     out.writeBigInt64BE(BigInt(baseOffset), 0);
     out.writeInt32BE(out.length - 12, 8);
     out.writeInt32BE(-1, 12);
@@ -149,7 +162,7 @@ export class RecordBatchBuilder {
     out.writeInt16BE(producer?.epoch ?? -1, 51);
     out.writeInt32BE(producer?.sequence ?? -1, 53);
     out.writeInt32BE(this.count, 57);
-    out.set(body, headerBytes);
+    if (!inPlace) out.set(body, headerBytes);
     out.writeUInt32BE(codec.crc32c(out.subarray(crcFrom)) >>> 0, 17);
     return out;
   }
@@ -209,9 +222,10 @@ function decodeRecord(
   if (readVarint(buffer, cursor) !== index) throw corrupt(where, 'its records are not numbered in a row');
   const key = readBytes(buffer, cursor, end, where);
   const value = readBytes(buffer, cursor, end, where);
-  const { version, term, committedAtUs, schemaId, open } = reader.read(cursor, end);
+  const { version, term, committedAtUs, schemaId, open, barrier } = reader.read(cursor, end);
   if (cursor.at !== end) throw corrupt(where, 'a record has another length than it says');
-  return { offset: base.offset + index, timestampMs, key, value, version, term, committedAtUs, schemaId, open };
+  const record = { offset: base.offset + index, timestampMs, key, value, version, term, committedAtUs, schemaId, open };
+  return barrier === undefined ? record : { ...record, barrier };
 }
 
 function readBytes(buffer: Buffer, cursor: Cursor, end: number, where: string): Uint8Array | null {

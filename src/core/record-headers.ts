@@ -1,4 +1,4 @@
-/** The headers of a row's record: version, term, commit-ts-us, schema, open, and Debezium's two of a key change. */
+/** The headers of a row's record: version, term, commit-ts-us, schema, open, barrier, and Debezium's two of a key change. */
 import { invariant } from './assert.ts';
 import type { LogRecord } from './log-port.ts';
 import { corrupt } from './log-errors.ts';
@@ -6,6 +6,8 @@ import { versionWidth } from './version.ts';
 import { readVarint, varintSize, writeVarint, type Cursor } from './varint.ts';
 
 const versionName = Buffer.from('version');
+/** The record is in every partition of its stream; the value is their number. */
+export const barrierHeader = (partitions: number): readonly [string, Uint8Array] => ['barrier', Buffer.from(String(partitions))];
 const openHeader: readonly [string, Uint8Array] = ['open', Buffer.from('1')];
 
 /**
@@ -73,7 +75,7 @@ function encodeHeader(name: string, value: Uint8Array): Buffer {
 }
 
 /** The headers of one record, as the reader of a log wants them. */
-export type ReadHeaders = Pick<LogRecord, 'version' | 'term' | 'committedAtUs' | 'schemaId' | 'open'>;
+export type ReadHeaders = Pick<LogRecord, 'version' | 'term' | 'committedAtUs' | 'schemaId' | 'open' | 'barrier'>;
 
 /**
  * Reads the headers of one batch's records. Behind the version they are the same bytes for all rows of one table in one
@@ -132,7 +134,13 @@ const ourHeadBytes = ourHead.length + versionWidth;
 const digits = /^\d{1,16}$/;
 
 function headersOf(buffer: Buffer, cursor: Cursor, end: number, where: string): ReadHeaders {
-  const headers = { version: '', term: -1, committedAtUs: -1, schemaId: '', open: false };
+  const headers: { -readonly [name in keyof ReadHeaders]: ReadHeaders[name] } = {
+    version: '',
+    term: -1,
+    committedAtUs: -1,
+    schemaId: '',
+    open: false,
+  };
   for (let count = readVarint(buffer, cursor); count > 0; count -= 1) {
     const name = readText(buffer, cursor, end, where);
     const value = readText(buffer, cursor, end, where);
@@ -141,10 +149,12 @@ function headersOf(buffer: Buffer, cursor: Cursor, end: number, where: string): 
     else if (name === 'commit-ts-us') headers.committedAtUs = digits.test(value) ? Number(value) : -1;
     else if (name === 'schema') headers.schemaId = value;
     else if (name === 'open') headers.open = true;
+    else if (name === 'barrier') headers.barrier = digits.test(value) ? Number(value) : 0;
   }
   if (headers.version.length !== versionWidth || headers.term < 0 || headers.committedAtUs < 0 || headers.schemaId === '') {
     throw corrupt(where, 'a record lacks its version, term, commit time or schema');
   }
+  if (headers.barrier === 0) throw corrupt(where, 'a barrier does not say how many partitions hold it');
   return headers;
 }
 

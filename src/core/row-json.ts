@@ -2,7 +2,7 @@
  * Row images between JSON text and values, by the table's shape: the plain path. Sources with a compiled decoder write
  * the same text from bytes; tests hold both together.
  */
-import type { ColumnSchema, Row, TableSchema, Value } from './change.ts';
+import type { ColumnSchema, Geometry, Row, TableSchema, Value } from './change.ts';
 
 /** Checks and converts a parsed image; undefined when columns are missing, unknown or of another kind. */
 export type RowReader = (image: Record<string, unknown>) => Row | undefined;
@@ -44,42 +44,74 @@ function cellReader(column: ColumnSchema): CellReader {
       return (cell) => (typeof cell === 'bigint' || Number.isSafeInteger(cell) ? (cell as Value) : undefined);
     case 'float':
     case 'double':
-      return (cell) => (typeof cell === 'number' ? cell : typeof cell === 'bigint' ? Number(cell) : undefined);
+      return numberOf;
     case 'boolean':
       return (cell) => (typeof cell === 'boolean' ? cell : undefined);
     case 'bytes':
     case 'bit':
-    case 'geometry':
-    case 'vector':
       return (cell) => (typeof cell === 'string' ? bytesOf(cell) : undefined);
+    case 'geometry':
+      return geometryOf;
+    case 'vector':
+      return vectorOf;
     default:
       return (cell) => (typeof cell === 'string' ? cell : undefined);
   }
 }
 
-/** Node reads base64 leniently, skipping what it does not know: text that gives fewer bytes than it must is refused. */
+/** Node reads base64 leniently: it skips what it does not know, so that fewer bytes come than must, and takes two other digits. */
 function bytesOf(text: string): Uint8Array | undefined {
   const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
   const bytes = Buffer.from(text, 'base64');
-  return text.length % 4 === 0 && bytes.length === (text.length / 4) * 3 - padding ? bytes : undefined;
+  const whole = text.length % 4 === 0 && bytes.length === (text.length / 4) * 3 - padding;
+  return whole && !text.includes('-') && !text.includes('_') ? bytes : undefined;
 }
 
-/** One cell as the log spells it. */
+function geometryOf(cell: unknown): Geometry | undefined {
+  if (typeof cell !== 'object' || cell === null || Object.keys(cell).length !== 2) return undefined;
+  const { wkb, srid } = cell as { readonly wkb?: unknown; readonly srid?: unknown };
+  const bytes = typeof wkb === 'string' ? bytesOf(wkb) : undefined;
+  if (bytes === undefined || !(srid === null || (Number.isSafeInteger(srid) && (srid as number) >= 0))) return undefined;
+  return { wkb: bytes, srid: srid as number | null };
+}
+
+/** JSON has digits for what is beyond a double; it would become infinite. */
+function numberOf(cell: unknown): number | undefined {
+  const number = typeof cell === 'bigint' ? Number(cell) : cell;
+  return typeof number === 'number' && Number.isFinite(number) ? number : undefined;
+}
+
+/** A whole number beyond 2^53 was parsed as a bigint; every float32 is a double too, so nothing is rounded here. */
+function vectorOf(cell: unknown): readonly number[] | undefined {
+  if (!Array.isArray(cell)) return undefined;
+  const numbers: number[] = [];
+  for (const item of cell as readonly unknown[]) {
+    const number = numberOf(item);
+    if (number === undefined) return undefined;
+    numbers.push(number);
+  }
+  return numbers;
+}
+
+/** One cell as the log spells it: binary as base64, a geometry as `{"wkb":"<base64>","srid":4326}`, a vector as an array. */
 export function cellJson(value: Value): string {
   if (value === null) return 'null';
   switch (typeof value) {
     case 'bigint':
       return value.toString();
     case 'number':
-      return Object.is(value, -0) ? '-0' : String(value);
+      return numberJson(value);
     case 'boolean':
       return value ? 'true' : 'false';
     case 'string':
       return JSON.stringify(value);
     default:
-      return `"${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')}"`;
+      if (value instanceof Uint8Array) return bytesJson(value);
+      return 'wkb' in value ? `{"wkb":${bytesJson(value.wkb)},"srid":${value.srid}}` : `[${value.map(numberJson).join(',')}]`;
   }
 }
+const numberJson = (value: number) => (Object.is(value, -0) ? '-0' : String(value));
+const bytesJson = (bytes: Uint8Array) => `"${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')}"`;
 
 /** A row as the log spells it: the named columns in the order given. */
 export function rowJson(columns: readonly string[], row: Row): string {

@@ -31,7 +31,14 @@ export interface SinkBatch {
   readonly progress: Progress;
   /** The last transaction goes on in the next batch: its effect must not be seen before the batch that closes it. */
   readonly open: boolean;
+  /**
+   * Set for a TRUNCATE, which comes in a batch of its own (an entry for each mapping of the table, nothing else, never
+   * `open`): all partitions of its stream, this one included. Its work waits until every one of them has come to it.
+   */
+  readonly barrier?: readonly PartitionId[];
 }
+
+export type WriteOutcome = 'committed' | 'open' | 'waiting';
 
 export interface Sink extends AsyncDisposable {
   /** `schemas[i]`: the shape of mapping i's table behind its transforms; undefined where the source has no such table. */
@@ -47,8 +54,15 @@ export interface Sink extends AsyncDisposable {
    * Rows and progress in one transaction, compared on owner epoch and on the progress this sink wrote or read last.
    * Answers `committed` when durable in the target, `open` while a transaction waits for its last part.
    * Throws TARGET_FENCED (retry) when another owner took the partition.
+   *
+   * A barrier answers `waiting` while other partitions have not come to it, or its work goes on in steps: then the same
+   * batch is written again after a while, and nothing else in this partition before. That a partition came is noted in
+   * the target, so several workers can share a barrier: the last to arrive does the work once and moves the progress of
+   * all partitions in one transaction, and the others are answered `committed` when they ask again. These answers speak for
+   * the batch's own partition alone, whatever is open in others. A claim leaves what
+   * was noted, progress that is another than at the arrival makes it void, and a death at any point is harmless.
    */
-  write(batch: SinkBatch): Promise<'committed' | 'open'>;
+  write(batch: SinkBatch): Promise<WriteOutcome>;
   /** Forgets the progress of these partitions, by a person's order (`crossfade rebuild`); rows are overwritten by the replay. */
   reset(partitions: readonly PartitionId[]): Promise<void>;
 }

@@ -18,15 +18,17 @@ export interface RowChange {
   /** The same object for every row of the transaction, across batches too. */
   readonly transaction: Transaction;
   readonly schema: TableSchema;
-  readonly op: 'c' | 'u' | 'd';
+  /** `t`: TRUNCATE, always alone in its transaction. All that the table held is gone; what comes behind starts from nothing. */
+  readonly op: 'c' | 'u' | 'd' | 't';
   /** The row's number in its transaction, from 0, rows of tables that nobody maps counted too. */
   readonly ordinal: number;
   /** Offset of its event in the file, and its number in that event: Debezium's `pos` and `row`. */
   readonly pos: number;
   readonly row: number;
+  /** Both null for `t`. */
   readonly before: Uint8Array | null;
   readonly after: Uint8Array | null;
-  /** JSON text of the key's columns. For `u`, the key of `after`; `oldKey` is set when an update changed it. */
+  /** JSON text of the key's columns, no bytes for `t`. For `u`, the key of `after`; `oldKey` is set when an update changed it. */
   readonly key: Uint8Array;
   readonly oldKey: Uint8Array | null;
 }
@@ -34,6 +36,8 @@ export interface RowChange {
 /** Whole transactions in commit order; the last may be cut when it is larger than the byte ceiling (`open`). */
 export interface SourceBatch {
   readonly changes: readonly RowChange[];
+  /** Gives large images' memory back at once, where a source can; nobody may look into `changes` afterwards. */
+  readonly release?: () => void;
   /** Bytes of the images in `changes`, for back-pressure and statistics. */
   readonly bytes: number;
   /** True when the last transaction goes on in the next batch; then `position` is that before this transaction. */

@@ -2,7 +2,7 @@ import type { Version } from './change.ts';
 
 /**
  * `epoch · file number · offset of the transaction · row ordinal · half`, each in fixed-width lower-case hex, so that
- * plain text order is source order. The halves of a key change: 0 delete, 1 tombstone, 2 insert or update.
+ * plain text order is source order. The halves of a key change: 0 delete, 1 tombstone, 2 insert or update. A TRUNCATE is 0.
  */
 export type Half = 0 | 1 | 2;
 

@@ -1,72 +1,98 @@
 /** Log → transforms → sink, for one service. One session: claim, resume, stream; everything else is the loop's. */
-import { type ChangeEvent, type TableSchema, tableName } from '../core/change.ts';
 import { invariant } from '../core/assert.ts';
-import { readEnvelope } from '../core/envelope.ts';
-import { asCrossfadeError, CrossfadeError } from '../core/errors.ts';
+import type { Version } from '../core/change.ts';
+import { asCrossfadeError } from '../core/errors.ts';
 import { faultPoint } from '../core/fault-point.ts';
 import type { Delivery, Log, LogRecord, PartitionId, ReadPlace, ReadPlaces } from '../core/log-port.ts';
-import type { Entry, Mapping, Sink, SinkBatch } from '../core/sink-port.ts';
+import { Pauses } from '../core/pauses.ts';
 import type { Logger } from '../core/ports.ts';
+import type { Sink, SinkBatch, WriteOutcome } from '../core/sink-port.ts';
+import { Batches, type BatchParts } from './apply-batch.ts';
+import { ApplyLag } from './apply-lag.ts';
+import { ApplyProgress, type ProgressParts } from './apply-progress.ts';
 import { claimPartitions } from './claim.ts';
-import type { Run } from './loop.ts';
-import type { ApplyMeters } from './meters.ts';
-import { shapeRuns } from './shape-runs.ts';
-import type { Version } from '../core/change.ts';
+import { type Run, sleepUnlessAborted } from './loop.ts';
+import { staysOpen } from './shape-runs.ts';
 
-export interface ApplyParts {
-  readonly service: string;
-  readonly mappings: readonly Mapping[];
-  /** Digest of the mappings behind a partition: progress made under others is not ours. */
-  readonly mappingHash: (partition: PartitionId) => string;
+export interface ApplyParts extends BatchParts, ProgressParts {
   readonly logger: Logger;
-  readonly meters: ApplyMeters;
   readonly openLog: () => Promise<Log>;
   readonly openSink: () => Promise<Sink>;
-  readonly now?: () => number;
-  /** How often the log is told how far the service is, at least; 1000. */
-  readonly reportEveryMs?: number;
+  /** Ends early, without an error, when the signal aborts. */
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
+
+/** How often a partition that waits at a barrier asks whether it may go on. */
+const knockEveryMs = 100;
 
 export async function applySession(parts: ApplyParts, run: Run): Promise<void> {
   await using log = await parts.openLog();
   await using sink = await parts.openSink();
+  const over = new AbortController();
   const session = new ApplySession(parts, run, log, sink);
   const claim = (partitions: readonly PartitionId[]) => session.claim(partitions);
-  for await (const delivery of log.read(parts.service, claim, run.signal)) {
-    faultPoint('apply:read');
-    await session.take(delivery);
-    if (run.signal.aborted) break;
+  const read = log.read(parts.service, claim, AbortSignal.any([run.signal, over.signal]), session.pauses);
+  const deliveries = read[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = deliveries.next();
+      await knockUntil(next, session, parts.sleep ?? sleepUnlessAborted);
+      const { done, value } = await next;
+      if (done === true) break;
+      faultPoint('apply:read');
+      await session.take(value);
+      if (run.signal.aborted) break;
+    }
+  } finally {
+    // A read that is still under way ends only by its signal.
+    over.abort(sessionOver);
+    await deliveries.return?.();
   }
   await session.report();
 }
 
-interface Unseen {
-  readonly offset: number;
-  readonly committedAtUs: number;
-  readonly newestUs: number;
-  readonly endOffset: number;
+/** Made once: an abort without a reason makes an error with its stack each time. */
+const sessionOver = new Error('the session is over');
+
+/** While nothing comes, what waits at a barrier may be freed by other workers. */
+async function knockUntil(next: Promise<unknown>, session: ApplySession, sleep: NonNullable<ApplyParts['sleep']>): Promise<void> {
+  if (!session.waits) return;
+  const came = new AbortController();
+  const stop = () => came.abort(sessionOver);
+  // Its failure is met by whoever awaits it.
+  void next.then(stop, stop);
+  while (!came.signal.aborted && session.waits) {
+    await sleep(knockEveryMs, came.signal);
+    if (!came.signal.aborted) await session.knock();
+  }
+}
+
+/** Delivered and not all handed to the sink: it waits at a barrier, or is being written. */
+interface InHand {
+  readonly runs: LogRecord[][];
+  nextOffset: number;
 }
 
 class ApplySession {
+  readonly pauses = new Pauses();
   readonly #parts: ApplyParts;
   readonly #run: Run;
   readonly #log: Log;
   readonly #sink: Sink;
+  readonly #progress: ApplyProgress;
   readonly #now: () => number;
-  readonly #byTable = new Map<string, readonly number[]>();
-  readonly #schemas = new Map<string, TableSchema>();
+  readonly #batches: Batches;
+  readonly #lag: ApplyLag;
   readonly #skipThrough = new Map<PartitionId, Version>();
   readonly #logIds = new Map<PartitionId, string>();
-  /** What is in hand and not visible in the target yet: from its oldest change on; and when the newest visible one was committed. */
-  readonly #unseen = new Map<PartitionId, Unseen>();
-  readonly #visibleUs = new Map<PartitionId, number>();
-  /** The last version handed to the sink in each partition. */
+  /** The last version delivered of each partition. */
   readonly #last = new Map<PartitionId, Version>();
-  /** Written into the sink's open transaction; nothing of it is durable before the sink says `committed`. */
-  readonly #written = new Map<PartitionId, { readonly nextOffset: number; readonly records: number; readonly ms: number }>();
-  /** Durable in the target, not told to the log yet. */
-  readonly #applied = new Map<PartitionId, number>();
-  #reportedAtMs = 0;
+  readonly #inHand = new Map<PartitionId, InHand>();
+  /** Of those in hand, the ones that stand before a barrier; each is paused, so that it holds one delivery at most. */
+  readonly #waiting = new Set<PartitionId>();
+  #knockedAtMs = 0;
+  /** A claim comes while a delivery is waited for, and so does a knock: never both at once. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(parts: ApplyParts, run: Run, log: Log, sink: Sink) {
     this.#parts = parts;
@@ -74,19 +100,32 @@ class ApplySession {
     this.#log = log;
     this.#sink = sink;
     this.#now = parts.now ?? Date.now;
-    for (const [index, { source }] of parts.mappings.entries()) {
-      const name = tableName(source);
-      this.#byTable.set(name, [...(this.#byTable.get(name) ?? []), index]);
-    }
+    this.#batches = new Batches(parts, log);
+    this.#lag = new ApplyLag(parts.meters);
+    this.#progress = new ApplyProgress(parts, log, this.#lag, run);
   }
 
-  async claim(partitions: readonly PartitionId[]): Promise<ReadPlaces> {
+  report(): Promise<void> {
+    return this.#progress.report();
+  }
+
+  get waits(): boolean {
+    return this.#waiting.size > 0;
+  }
+
+  claim(partitions: readonly PartitionId[]): Promise<ReadPlaces> {
+    return this.#inTurn(() => this.#claim(partitions));
+  }
+
+  async #claim(partitions: readonly PartitionId[]): Promise<ReadPlaces> {
     const { service, mappingHash } = this.#parts;
-    // The sink rolls an open transaction back, and whoever had these partitions before may be behind us.
-    this.#written.clear();
-    this.#unseen.clear();
-    for (const partition of partitions) this.#applied.delete(partition);
-    for (const partition of this.#logIds.keys()) if (!partitions.includes(partition)) this.#parts.meters.lag(partition, undefined, 0);
+    this.#progress.claimed(partitions);
+    // All is read again.
+    this.#inHand.clear();
+    for (const partition of this.#waiting) this.pauses.resume(partition);
+    this.#waiting.clear();
+    this.#lag.clear();
+    for (const partition of this.#logIds.keys()) if (!partitions.includes(partition)) this.#lag.gone(partition);
     const resumes = await claimPartitions({ service, mappingHash, log: this.#log, sink: this.#sink }, partitions);
     const places = new Map<PartitionId, ReadPlace>();
     for (const [partition, { logId, offset, term, skipThrough, after }] of resumes) {
@@ -110,84 +149,85 @@ class ApplySession {
   }
 
   async take(delivery: Delivery): Promise<void> {
+    const { partition, nextOffset } = delivery;
     const records = this.#fresh(delivery);
-    for (const { schemaId, offset } of records) if (!this.#schemas.has(schemaId)) await this.#schema(schemaId, delivery.partition, offset);
-    this.#measure(delivery, records[0]);
-    const runs = shapeRuns(records, this.#schemas);
-    for (const [index, run] of runs.entries()) {
-      // Later runs belong to the same delivery, and maybe to the same transaction: seen together or not at all.
-      const next = runs[index + 1]?.[0];
-      const batch = this.#batch(delivery.partition, run, next?.offset ?? delivery.nextOffset);
-      await this.#write(next === undefined ? batch : { ...batch, open: true }, run.length);
+    await this.#batches.lookUpShapes(partition, records);
+    this.#lag.delivered(delivery, records);
+    const hand = this.#inHand.get(partition) ?? { runs: [], nextOffset };
+    this.#inHand.set(partition, hand);
+    hand.runs.push(...this.#batches.runs(records));
+    hand.nextOffset = nextOffset;
+    // What came through a barrier may have moved others that wait there.
+    const passed = this.#waiting.has(partition) ? false : await this.#goOn(partition, hand);
+    if (this.waits && (passed || this.#now() - this.#knockedAtMs >= knockEveryMs)) await this.#knock();
+    await this.#progress.reportInTime();
+  }
+
+  /** Asks for every partition that waits whether it may go on. */
+  async knock(): Promise<void> {
+    await this.#inTurn(() => this.#knock());
+    await this.#progress.reportInTime();
+  }
+
+  async #knock(): Promise<void> {
+    let passed = true;
+    while (passed) {
+      passed = false;
+      const waiting = [...this.#waiting];
+      for (const partition of waiting) {
+        const hand = this.#inHand.get(partition);
+        invariant(hand !== undefined, 'who waits has something in hand');
+        if (await this.#goOn(partition, hand)) passed = true;
+      }
     }
-    if (this.#now() - this.#reportedAtMs >= (this.#parts.reportEveryMs ?? 1000)) await this.report();
+    this.#knockedAtMs = this.#now();
   }
 
-  /** Tells the log how far the target durably is, for retention and for "empty is not new". */
-  async report(): Promise<void> {
-    if (this.#applied.size === 0) return;
-    this.#reportedAtMs = this.#now();
-    await this.#log.applied(this.#parts.service, new Map(this.#applied));
-    this.#applied.clear();
+  /** Writes what is in hand, up to a barrier that others have not reached. True when it came through one. */
+  async #goOn(partition: PartitionId, hand: InHand): Promise<boolean> {
+    let passed = false;
+    for (let run = hand.runs.shift(); run !== undefined; run = hand.runs.shift()) {
+      const [next] = hand.runs;
+      const batch = this.#batches.of(partition, this.#logIds.get(partition) ?? '', run, next?.[0]?.offset ?? hand.nextOffset);
+      const outcome = await this.#write({ ...batch, open: staysOpen(run, next) }, run.length);
+      if (outcome === 'waiting') {
+        hand.runs.unshift(run);
+        this.#wait(partition, batch);
+        return passed;
+      }
+      if (batch.barrier === undefined) continue;
+      passed = true;
+      if (this.#waiting.delete(partition)) this.#say(batch, 'a partition goes on behind a TRUNCATE');
+    }
+    this.#inHand.delete(partition);
+    this.pauses.resume(partition);
+    return passed;
   }
 
-  async #write(batch: SinkBatch, records: number): Promise<void> {
+  #wait(partition: PartitionId, batch: SinkBatch): void {
+    if (this.#waiting.has(partition)) return;
+    this.#waiting.add(partition);
+    this.pauses.pause(partition);
+    this.#say(batch, 'a partition waits at a TRUNCATE for the others of its stream');
+  }
+
+  #say({ partition, progress }: SinkBatch, message: string): void {
+    const { transactionId, version } = progress;
+    this.#parts.logger.info({ service: this.#parts.service, partition, transactionId, version }, message);
+  }
+
+  async #write(batch: SinkBatch, records: number): Promise<WriteOutcome> {
     const startedMs = this.#now();
     const outcome = await this.#sink.write(batch).catch((thrown: unknown) => {
       // Progress in other partitions must not make the loop believe that this one recovered.
       throw asCrossfadeError(thrown).of(batch.partition);
     });
     faultPoint('apply:written');
-    const before = this.#written.get(batch.partition);
-    this.#written.set(batch.partition, {
-      nextOffset: batch.progress.nextOffset,
-      records: (before?.records ?? 0) + records,
-      ms: (before?.ms ?? 0) + this.#now() - startedMs,
-    });
-    if (outcome === 'open') return;
-    for (const [partition, { nextOffset, records, ms }] of this.#written) {
-      this.#applied.set(partition, nextOffset);
-      this.#parts.meters.applied(partition, records, ms / 1000);
-      const unseen = this.#unseen.get(partition);
-      this.#unseen.delete(partition);
-      if (unseen) this.#seen(partition, unseen.newestUs, Math.max(0, unseen.endOffset - nextOffset));
-      this.#run.progressed(partition);
+    if (outcome !== 'waiting') {
+      const restOf = (partition: PartitionId) => this.#inHand.get(partition)?.runs[0] ?? [];
+      this.#progress.answered(batch, outcome, records, this.#now() - startedMs, restOf);
     }
-    this.#written.clear();
-  }
-
-  /** What is in hand is behind until the target has it, however long that takes; without news only the offset has moved. */
-  #measure({ partition, nextOffset, endOffset, records }: Delivery, first: LogRecord | undefined): void {
-    const newestUs = records.at(-1)?.committedAtUs ?? this.#visibleUs.get(partition);
-    if (first) {
-      const { offset, committedAtUs } = this.#unseen.get(partition) ?? first;
-      this.#unseen.set(partition, { offset, committedAtUs, endOffset, newestUs: newestUs ?? committedAtUs });
-      this.#parts.meters.lag(partition, committedAtUs, endOffset - offset);
-    } else if (!this.#unseen.has(partition)) this.#seen(partition, newestUs, Math.max(0, endOffset - nextOffset));
-  }
-
-  #seen(partition: PartitionId, newestUs: number | undefined, changes: number): void {
-    if (newestUs !== undefined) this.#visibleUs.set(partition, newestUs);
-    // Caught up, the age of the last change says nothing.
-    const sinceUs = newestUs ?? (changes === 0 ? 0 : undefined);
-    if (sinceUs !== undefined) this.#parts.meters.lag(partition, sinceUs, changes);
-  }
-
-  #batch(partition: PartitionId, records: readonly LogRecord[], nextOffset: number): SinkBatch {
-    const entries: Entry[] = [];
-    let transactionId = '';
-    for (const record of records) {
-      if (record.value === null) continue;
-      const event = this.#event(record, partition);
-      transactionId = event.transactionId;
-      this.#transform(event, entries);
-    }
-    const last = records.at(-1);
-    invariant(last !== undefined, 'a run has records');
-    const { offset: lastOffset, term, version, committedAtUs } = last;
-    const place = { logId: this.#logIds.get(partition) ?? '', nextOffset, lastOffset, term, version };
-    const progress = { ...place, transactionId, committedAtUs, mappingHash: this.#parts.mappingHash(partition) };
-    return { partition, entries, progress, open: last.open };
+    return outcome;
   }
 
   /** Without what the target has already, where offsets could not be trusted. */
@@ -203,35 +243,10 @@ class ApplySession {
     return fresh;
   }
 
-  #transform(event: ChangeEvent, entries: Entry[]): void {
-    for (const mapping of this.#byTable.get(tableName(event.schema.table)) ?? []) {
-      let events: readonly ChangeEvent[] = [event];
-      for (const transform of this.#parts.mappings[mapping]?.transforms ?? []) {
-        events = events.length === 1 ? transform.change(events[0] as ChangeEvent) : events.flatMap((one) => transform.change(one));
-      }
-      for (const one of events) entries.push({ mapping, event: one });
-    }
-  }
-
-  #event(record: LogRecord, partition: PartitionId): ChangeEvent {
-    const where = `${partition} offset ${record.offset}`;
-    const schema = this.#schemas.get(record.schemaId);
-    invariant(schema !== undefined, 'the shapes of a delivery were looked up');
-    const event = readEnvelope(record, schema, where);
-    invariant(event !== undefined, 'a tombstone is not an event');
-    return event;
-  }
-
-  async #schema(id: string, partition: PartitionId, offset: number): Promise<void> {
-    const schema = await this.#log.schema(id);
-    if (schema === undefined) {
-      throw new CrossfadeError({
-        code: 'LOG_SCHEMA_MISSING',
-        fault: 'fatal',
-        message: `the record at ${partition} offset ${offset} names schema ${id}, which the log does not define`,
-        remedy: 'The log was damaged or written by an incompatible release. Nothing after this record was applied; see the runbook.',
-      });
-    }
-    this.#schemas.set(id, schema);
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    // The failure belongs to its caller; whoever comes next only waits for the end.
+    this.#turn = result.catch(() => undefined);
+    return result;
   }
 }

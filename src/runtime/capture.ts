@@ -1,5 +1,6 @@
 /** Source → log. One session: lead, read the tail after the fence, resume, stream; everything else is the loop's. */
 import type { TableSchema } from '../core/change.ts';
+import { CrossfadeError } from '../core/errors.ts';
 import { faultPoint } from '../core/fault-point.ts';
 import type { Append, Log, Tail, Writer } from '../core/log-port.ts';
 import type { Logger } from '../core/ports.ts';
@@ -24,7 +25,7 @@ export interface CaptureParts {
 }
 
 /** Appends that may wait for their acknowledgement at once, in source bytes: the bound of capture's memory behind the source. */
-const outstandingBytesMax = 16 * 1024 * 1024;
+const outstandingBytesMax = 8 * 1024 * 1024;
 
 export async function captureSession(parts: CaptureParts, run: Run): Promise<void> {
   await using log = await parts.openLog();
@@ -34,16 +35,25 @@ export async function captureSession(parts: CaptureParts, run: Run): Promise<voi
   const from = tail.complete?.position ?? tail.start?.position ?? (await begin(parts, source, writer));
   const session = new CaptureSession(parts, run, writer, tail);
   let streams = false;
-  for await (const batch of source.read(from, run.signal)) {
-    faultPoint('capture:read');
-    if (!streams) {
-      // Said when the source answers, not when we lead: a source that is away would have us say it at every try.
-      parts.logger.info({ term: writer.term, from: source.describe(from), new: tail.start === undefined }, 'capture streams');
-      run.ready();
-      streams = true;
+  let taking = false;
+  try {
+    for await (const batch of source.read(from, run.signal)) {
+      faultPoint('capture:read');
+      if (!streams) {
+        // Said when the source answers, not when we lead: a source that is away would have us say it at every try.
+        parts.logger.info({ term: writer.term, from: source.describe(from), new: tail.start === undefined }, 'capture streams');
+        run.ready();
+        streams = true;
+      }
+      taking = true;
+      await session.take(batch);
+      taking = false;
+      if (run.signal.aborted) break;
     }
-    await session.take(batch);
-    if (run.signal.aborted) break;
+  } catch (thrown) {
+    // The way past a stop of the source begins behind it: what came before must be in the log. The stop itself is what is told.
+    if (!taking && thrown instanceof CrossfadeError && thrown.fault !== 'retry') await session.drain().catch(() => {});
+    throw thrown;
   }
   await session.drain();
 }
@@ -83,6 +93,7 @@ class CaptureSession {
   async take(batch: SourceBatch): Promise<void> {
     await this.#define(batch);
     this.#encoder.add(batch.changes, batch.open, this.#now());
+    batch.release?.();
     this.#parts.meters.captured(batch.changes.length, batch.bytes);
     const appends = this.#encoder.take();
     if (appends.length > 0) await this.#append(appends, batch.bytes);

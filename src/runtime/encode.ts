@@ -1,4 +1,7 @@
-/** Source rows → log records: envelope, version, partition; a key change becomes delete, tombstone and insert. */
+/**
+ * Source rows → log records: envelope, version, partition; a key change becomes delete, tombstone and insert, a TRUNCATE
+ * one record in every partition of its stream.
+ */
 import { EnvelopeWriter } from '../core/envelope.ts';
 import type { TableSchema } from '../core/change.ts';
 import { tableName } from '../core/change.ts';
@@ -7,7 +10,7 @@ import type { Append, PartitionId, StreamSpec, Writer } from '../core/log-port.t
 import type { RowChange, Transaction } from '../core/source-port.ts';
 import { partitionOf, partitionsOf } from '../core/partition.ts';
 import { RecordBatchBuilder } from '../core/record-batch.ts';
-import { EncodedHeaders } from '../core/record-headers.ts';
+import { barrierHeader, EncodedHeaders } from '../core/record-headers.ts';
 import { type Half, versionOf } from '../core/version.ts';
 import type { TailFilter } from './resume.ts';
 
@@ -107,6 +110,7 @@ export class Encoder {
       route.transaction = change.transaction;
       route.count = 0;
     }
+    if (change.op === 't') return this.#truncate(change, route);
     const next = () => ({ total: ++this.#total, collection: ++route.count });
     if (change.op === 'u' && change.oldKey !== null) {
       const toNew = ['__debezium.newkey', change.key] as const;
@@ -120,6 +124,17 @@ export class Encoder {
     } else {
       const op = change.op;
       this.#record(change, route, change.key, 2, () => this.#envelope.write(change, op, next(), this.#nowMs));
+    }
+  }
+
+  #truncate(change: RowChange, { ids }: Route): void {
+    const { transaction, ordinal } = change;
+    invariant(transaction !== this.#open, 'a TRUNCATE is alone in its transaction');
+    const value = this.#envelope.truncate(change, this.#nowMs);
+    const headers = this.#headers(change, [barrierHeader(ids.length)]);
+    headers.version = versionOf(transaction.versionPrefix, ordinal, 0);
+    for (const partition of ids) {
+      if (this.#filter.admits(partition, headers.version, transaction.id)) this.#append(partition, null, value, headers, transaction.id);
     }
   }
 
@@ -141,9 +156,8 @@ export class Encoder {
       const headers = extra === undefined ? this.#plainHeaders(change) : this.#headers(change, [extra]);
       headers.version = version;
       this.#append(partition, key, value, headers, change.transaction.id);
-      return;
-    }
-    this.#hold(partition, key, value, change, version, extra);
+    } else this.#hold(partition, key, value, change, version, extra);
+    this.#envelope.done();
   }
 
   #hold(
@@ -159,7 +173,7 @@ export class Encoder {
       const headers = before.headers.opened();
       this.#append(partition, before.key, before.value, headers, change.transaction.id);
     }
-    const headers = this.#headers(change, extra === undefined ? [] : [extra]);
+    const headers = this.#headers(change, extra === undefined ? [] : [[extra[0], Buffer.from(extra[1])]]);
     headers.version = version;
     // Copies: the row's memory belongs to its batch, the envelope's to the writer.
     this.#held.set(partition, { key: Buffer.from(key), value: value === null ? null : Buffer.from(value), headers });
@@ -177,9 +191,10 @@ export class Encoder {
     return EncodedHeaders.of(this.#term, change.transaction.committedAtUs, change.schema.id, extra);
   }
 
-  #append(partition: PartitionId, key: Uint8Array, value: Uint8Array | null, headers: EncodedHeaders, transactionId: string): void {
+  #append(partition: PartitionId, key: Uint8Array | null, value: Uint8Array | null, headers: EncodedHeaders, transactionId: string): void {
     let builder = this.#builders.get(partition);
-    if (builder !== undefined && builder.bytes + key.length + (value?.length ?? 0) + headers.size + framingBytes > this.#batchBytesMax) {
+    const bytes = (key?.length ?? 0) + (value?.length ?? 0) + headers.size + framingBytes;
+    if (builder !== undefined && builder.bytes + bytes > this.#batchBytesMax) {
       if (builder.lastTransactionId === transactionId) builder.openLast();
       this.#full.push({ partition, batch: builder });
       builder = undefined;

@@ -74,7 +74,9 @@ async function outcome(session: (run: Run) => Promise<void>, run: Run): Promise<
     await session(run);
     return undefined;
   } catch (thrown) {
-    return asCrossfadeError(worst(thrown));
+    const error = worst(thrown);
+    // The port's rule for an abort: to return, or to throw the signal's reason.
+    return run.signal.aborted && error === run.signal.reason ? undefined : asCrossfadeError(error);
   }
 }
 
@@ -130,7 +132,8 @@ class Streak {
   }
 }
 
-function sleepUnlessAborted(ms: number, signal: AbortSignal): Promise<void> {
+/** Ends early, without an error, when the signal aborts. */
+export function sleepUnlessAborted(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();
     const done = () => {

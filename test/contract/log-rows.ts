@@ -1,8 +1,9 @@
 /** Rows for the log's tests: what a capture would append, and what of it a reader must see again. */
 import type { TableSchema } from '../../src/core/change.ts';
 import type { Delivery, Log, LogRecord, Offsets, PartitionId, ReadPlaces } from '../../src/core/log-port.ts';
+import type { Pauses } from '../../src/core/pauses.ts';
 import { RecordBatchBuilder } from '../../src/core/record-batch.ts';
-import { EncodedHeaders } from '../../src/core/record-headers.ts';
+import { barrierHeader, EncodedHeaders } from '../../src/core/record-headers.ts';
 import { versionOf, versionPrefix } from '../../src/core/version.ts';
 
 export const peopleSchema: TableSchema = {
@@ -34,6 +35,15 @@ export function tombstone(n: number, term = 1): RecordBatchBuilder {
   return batch;
 }
 
+/** A TRUNCATE: a record without a key, which says in how many partitions it is. */
+export function barrier(n: number, partitions: number, term = 1): RecordBatchBuilder {
+  const batch = new RecordBatchBuilder();
+  const headers = EncodedHeaders.of(term, n * 1000, peopleSchema.id, [barrierHeader(partitions)]);
+  headers.version = versionAt(n);
+  batch.add(n, null, Buffer.from(`{"n":${n}}`), headers, transactionAt(n));
+  return batch;
+}
+
 const keyOf = (n: number) => Buffer.from(`{"id":${n}}`);
 
 /** The row's number, from its key. */
@@ -61,13 +71,13 @@ export class Consumer {
   error: unknown;
 
   /** `progress` plays the target: where each partition goes on; moved with every delivery, also by other consumers. */
-  constructor(log: Log, group: string, progress: Map<PartitionId, number> = new Map(), term = 0) {
+  constructor(log: Log, group: string, progress: Map<PartitionId, number> = new Map(), term = 0, pauses?: Pauses) {
     const claim = async (partitions: readonly PartitionId[]): Promise<ReadPlaces> => {
       this.claims.push([...partitions]);
       return new Map(partitions.map((partition) => [partition, { offset: progress.get(partition) ?? 0, term }]));
     };
     this.ended = (async () => {
-      for await (const delivery of log.read(group, claim, this.#stop.signal)) {
+      for await (const delivery of log.read(group, claim, this.#stop.signal, pauses)) {
         this.deliveries.push(delivery);
         progress.set(delivery.partition, delivery.nextOffset);
       }

@@ -22,7 +22,7 @@ export async function startRedisProxy(url: string): Promise<RedisProxy> {
     }
     client.on('data', (chunk: Buffer) => upstream.write(chunk));
     upstream.on('data', (chunk: Buffer) => {
-      if (armed && chunk.includes('written')) {
+      if (armed && (chunk.includes('written') || chunk.includes('$6\r\nbehind\r\n'))) {
         armed = false;
         client.destroy();
       } else client.write(chunk);

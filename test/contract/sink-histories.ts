@@ -72,9 +72,23 @@ export class History {
     });
     this.#offset += changes.length;
     const version = versionOf(prefix, Math.max(changes.length - 1, 0), 2);
+    return { partition: this.partition, entries, progress: this.#progress(version, transactionId, committedAtUs), open };
+  }
+
+  /** A TRUNCATE of mapping 0's table. `all`: the partitions of its stream; in each it is the one with this number. */
+  truncate(transaction: number, all: readonly PartitionId[] = [this.partition]): SinkBatch {
+    this.#transaction = transaction + 1;
+    this.#offset += 1;
+    const version = versionOf(versionPrefix({ epoch: 1, file: 1, offset: transaction }), 0, 0);
+    const [transactionId, committedAtUs] = [`uuid:${transaction}`, 1_763_700_000_000_000 + transaction];
+    const event: ChangeEvent = { op: 'truncate', schema: people, version, committedAtUs, transactionId };
+    const progress = this.#progress(version, transactionId, committedAtUs);
+    return { partition: this.partition, entries: [{ mapping: 0, event }], progress, open: false, barrier: all };
+  }
+
+  #progress(version: string, transactionId: string, committedAtUs: number): Progress {
     const place = { logId: this.#logId, nextOffset: this.#offset, lastOffset: this.#offset - 1, term: 7, version };
-    const progress: Progress = { ...place, transactionId, committedAtUs, mappingHash: 'hash' };
-    return { partition: this.partition, entries, progress, open };
+    return { ...place, transactionId, committedAtUs, mappingHash: 'hash' };
   }
 }
 

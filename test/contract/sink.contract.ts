@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Row } from '../../src/core/change.ts';
 import type { Mapping, Sink } from '../../src/core/sink-port.ts';
 import { byJson, contractTables, History, insert, member, people, person, realise, remove, update, wishes } from './sink-histories.ts';
+import { barrierTests } from './sink-barriers.contract.ts';
 import { openTransactionTests } from './sink-transactions.contract.ts';
 
 export interface SinkHarness extends AsyncDisposable {
@@ -276,6 +277,14 @@ export function sinkContract(
       );
     });
 
-    if (promises.atomicTransactions) openTransactionTests({ partition: () => p, open, people: readPeople });
+    const stage = {
+      partition: () => p,
+      open,
+      people: readPeople,
+      others: async () => byJson(await harness.rows(1)),
+      harness: () => harness,
+    };
+    barrierTests(stage, promises);
+    if (promises.atomicTransactions) openTransactionTests(stage);
   });
 }

@@ -129,6 +129,32 @@ export function rowTests(fixture: SourceFixture): void {
     expect(seen.size).toBe(1);
   });
 
+  test('TRUNCATE of a captured table is a change of its own, alone in its transaction; of others it is nothing', async () => {
+    const source = await open(['people', 'orders'], { batchBytes: 400 });
+    const start = await source.start();
+    // Before any row of the table was read, too.
+    await fixture.harness.truncate(table('orders'));
+    await fixture.harness.execute([insert('people', 1), insert('people', 2)]);
+    await fixture.harness.truncate(table('audit'));
+    await fixture.harness.truncate(table('people'));
+    await fixture.harness.rotate();
+    await fixture.harness.execute([insert('people', 1)]);
+    const batches = await readBatches(source, start, untilChanges(5));
+    const changes = changesOf(batches);
+    expect(changes.map(({ op, table }) => `${op} ${table}`)).toEqual(['t orders', 'c people', 'c people', 't people', 'c people']);
+    for (const change of changes.filter(({ op }) => op === 't')) {
+      expect(change).toMatchObject({ before: null, after: null, key: undefined, oldKey: null });
+      expect(changes.filter(({ transaction }) => transaction === change.transaction)).toHaveLength(1);
+    }
+    const versions = changes.map((change) => change.version);
+    expect(versions).toEqual([...new Set(versions)].sort());
+    for (const [index, { position, open: cut }] of batches.entries()) {
+      const handed = changesOf(batches.slice(0, index + 1)).length;
+      if (cut || handed === changes.length) continue;
+      expect(changesOf(await readBatches(source, position, untilChanges(changes.length - handed)))).toEqual(changes.slice(handed));
+    }
+  });
+
   test('a new column is in the schema of the rows that follow', async () => {
     const source = await open(['people']);
     const start = await source.start();

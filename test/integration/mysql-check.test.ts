@@ -17,7 +17,7 @@ beforeAll(async () => {
   sql = await createConnection({ uri: stack.urls.mysql, multipleStatements: true });
   await sql.query(`CREATE DATABASE shop; USE shop; CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(40)); CREATE TABLE keyless (a INT);
     CREATE TABLE odd (id INT PRIMARY KEY, doc JSON, place POINT, old VARCHAR(9) CHARACTER SET gbk); CREATE VIEW seen AS SELECT * FROM t;
-    CREATE TABLE child (id INT PRIMARY KEY, parent INT, FOREIGN KEY (parent) REFERENCES t (id) ON DELETE CASCADE)`);
+    CREATE TABLE isam (id INT PRIMARY KEY) ENGINE = MyISAM; CREATE TABLE child (id INT PRIMARY KEY, parent INT, FOREIGN KEY (parent) REFERENCES t (id) ON DELETE CASCADE)`);
 }, 120_000);
 afterAll(async () => {
   await sql.end();
@@ -31,30 +31,50 @@ test('a good server and good tables have no findings', async () => {
 });
 
 test('every table problem comes at once, each with its remedy', async () => {
-  const findings = await check(stack.urls.mysql, 't', 'keyless', 'odd', 'seen', 'nowhere');
+  const findings = await check(stack.urls.mysql, 't', 'keyless', 'odd', 'seen', 'nowhere', 'isam');
   expect(findings.map(({ code, message }) => `${code} ${message.split(':')[0]}`)).toEqual([
     'SOURCE_TABLE_KEYLESS shop.keyless has no primary key and no unique key without NULL',
-    'SOURCE_TYPE_UNSUPPORTED shop.odd.doc',
-    'SOURCE_TYPE_UNSUPPORTED shop.odd.place',
-    'SOURCE_TYPE_UNSUPPORTED shop.odd.old',
-    'SOURCE_TABLE_MISSING there is no table shop.seen, or it is a view, or we may not see it',
-    'SOURCE_TABLE_MISSING there is no table shop.nowhere, or it is a view, or we may not see it',
+    'SOURCE_TABLE_MISSING shop.seen is no table but a view',
+    'SOURCE_TABLE_MISSING there is no table shop.nowhere, or we may not see it',
+    'SOURCE_SETTING shop.isam is kept by MyISAM, which has no transactions',
   ]);
-  expect(findings.every(({ fix, level }) => fix !== undefined && level === 'error')).toBe(true);
+  expect(findings.every(({ fix }) => fix !== undefined)).toBe(true);
+  expect(findings.map(({ level }) => level)).toEqual(['error', 'error', 'error', 'warning']);
   // What is no statement goes as a comment to whoever pipes it into the server.
   const printed = statementsText(findings).split('\n');
-  expect(printed.filter((line) => line !== '' && !line.startsWith('-- '))).toEqual([]);
+  expect(printed.filter((line) => line !== '' && !line.startsWith('-- '))).toEqual(['ALTER TABLE `shop`.`isam` ENGINE = InnoDB;']);
 });
 
 test('every setting that is wrong comes with the statement that mends it', async () => {
   await sql.query(
-    "SET GLOBAL binlog_row_image = MINIMAL, GLOBAL binlog_row_metadata = MINIMAL, GLOBAL binlog_transaction_compression = ON, GLOBAL binlog_row_value_options = 'PARTIAL_JSON', GLOBAL sync_binlog = 0",
+    `SET GLOBAL binlog_row_image = MINIMAL, GLOBAL binlog_row_metadata = MINIMAL, GLOBAL sync_binlog = 0,
+            GLOBAL innodb_flush_log_at_trx_commit = 2, GLOBAL binlog_expire_logs_seconds = 7200`,
   );
   const findings = await check(stack.urls.mysql, 't');
   const fixes = findings.map(({ fix }) => fix ?? '');
-  expect(findings.map(({ level }) => level)).toEqual(['error', 'error', 'error', 'error', 'warning']);
+  expect(findings.map(({ level }) => level)).toEqual(['error', 'error', 'warning', 'warning', 'warning']);
   for (const fix of fixes) await sql.query(fix.replace('PERSIST', 'GLOBAL'));
   expect(await check(stack.urls.mysql, 't')).toEqual([]);
+  // What is carried is no problem.
+  await sql.query("SET GLOBAL binlog_transaction_compression = ON, GLOBAL binlog_row_value_options = 'PARTIAL_JSON'");
+  expect(await check(stack.urls.mysql, 't', 'odd')).toEqual([]);
+  await sql.query("SET GLOBAL binlog_transaction_compression = OFF, GLOBAL binlog_row_value_options = ''");
+});
+
+test('retention is held against where the log stands', async () => {
+  const source = mysqlSource(mysqlSettings(stack.urls.mysql), [table('t')]);
+  const start = await source.start();
+  await sql.query('SET GLOBAL binlog_expire_logs_seconds = 172800');
+  expect(await source.check(start)).toEqual([]);
+  const old = JSON.parse(start) as { throughUs: number };
+  const findings = await source.check(JSON.stringify({ ...old, throughUs: old.throughUs - 60 * 3600e6 }));
+  expect(findings).toMatchObject([
+    { level: 'warning', code: 'SOURCE_SETTING', message: expect.stringContaining('the log stands 3 days behind') },
+  ]);
+  expect(findings[0]?.fix).toBe('SET PERSIST binlog_expire_logs_seconds = 604800;');
+  await sql.query('SET GLOBAL binlog_expire_logs_auto_purge = OFF');
+  expect(await source.check(JSON.stringify({ ...old, throughUs: old.throughUs - 60 * 3600e6 }))).toEqual([]);
+  await sql.query('SET GLOBAL binlog_expire_logs_auto_purge = ON, GLOBAL binlog_expire_logs_seconds = 2592000');
 });
 
 test('rows written without FULL metadata stop and name the setting', async () => {
@@ -66,17 +86,14 @@ test('rows written without FULL metadata stop and name the setting', async () =>
   expect(error.remedy).toContain('SET PERSIST binlog_row_metadata = FULL;');
 });
 
-// On a server of its own: a compressed transaction stops every reader, whosever it is.
-test('a compressed transaction stops and names the setting; a start behind it in the same file passes over it', async () => {
+test('a start by file and offset passes over what lies before it in the same file, whatever it is', async () => {
   const source = mysqlSource(mysqlSettings(stack.urls.mysql), [table('t')]);
   const start = await source.start();
+  await sql.query("SET SESSION binlog_format = STATEMENT; INSERT INTO t VALUES (42, 'a'); SET SESSION binlog_format = ROW");
+  expect(await readFailure(source, start)).toMatchObject({ code: 'SOURCE_STATEMENT_UNSUPPORTED', fault: 'fatal' });
   await sql.query(
     "SET SESSION binlog_transaction_compression = ON; INSERT INTO t VALUES (41, 'a'); SET SESSION binlog_transaction_compression = OFF",
   );
-  const error = await readFailure(source, start);
-  expect(error).toMatchObject({ code: 'SOURCE_EVENT_UNSUPPORTED', fault: 'fatal' });
-  expect(error.remedy).toContain('binlog_transaction_compression = OFF');
-  await sql.query("SET SESSION binlog_format = STATEMENT; INSERT INTO t VALUES (42, 'a'); SET SESSION binlog_format = ROW");
   await sql.query(
     "XA START 'p'; INSERT INTO t VALUES (43, 'a'); XA END 'p'; XA PREPARE 'p'; XA COMMIT 'p'; ALTER TABLE t MODIFY name VARCHAR(41)",
   );
@@ -124,6 +141,12 @@ test('missing privileges come with their GRANT statements, which suffice', async
   const start = await source.start();
   await sql.query("INSERT INTO t VALUES (30, 'a')");
   expect((await readChanges(source, start, 1)).changes).toHaveLength(1);
+  // A partial revoke takes a database out of a grant on everything; a grant on the table counts all the same.
+  await sql.query("SET GLOBAL partial_revokes = ON; GRANT SELECT ON *.* TO 'some one'@'%'; REVOKE SELECT ON shop.* FROM 'some one'@'%'");
+  expect(await check(url.href, 't')).toEqual([]);
+  expect(await check(url.href, 'child')).toContainEqual(
+    expect.objectContaining({ code: 'SOURCE_PRIVILEGE', fix: "GRANT SELECT ON `shop`.`child` TO 'some one'@'%';" }),
+  );
   await sql.query("REVOKE REPLICATION SLAVE ON *.* FROM 'some one'@'%'");
   expect(await readFailure(source, start)).toMatchObject({ code: 'SOURCE_PRIVILEGE', fault: 'fatal' });
 });
@@ -159,5 +182,11 @@ test('a server id that is the source itself is found', async () => {
 
 test('init sees every table that could be captured', async () => {
   const tables = await listTables(mysqlSettings(stack.urls.mysql));
-  expect(tables.map(({ table }) => `${table.database}.${table.table}`)).toEqual(['shop.child', 'shop.keyless', 'shop.odd', 'shop.t']);
+  expect(tables.map(({ table }) => `${table.database}.${table.table}`)).toEqual([
+    'shop.child',
+    'shop.isam',
+    'shop.keyless',
+    'shop.odd',
+    'shop.t',
+  ]);
 });

@@ -1,29 +1,10 @@
-/** What needs a server of its own: purges, lost history, failover, restarts, GTIDs off. */
+/** What needs a server of its own: purges, lost history, failover, restarts. Without GTIDs: mysql-history-files.test.ts. */
 import type { Connection } from 'mysql2/promise';
-import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Stack } from '../../stack/stack.ts';
+import { connect, epochAt, epochOf, keysOf, t, tablesSql } from '../support/mysql-history.ts';
 import { mysqlSettings, mysqlSource, readChanges, readFailure, until } from '../support/mysql-server.ts';
 import { privateStack } from '../support/servers.ts';
-
-const t = { database: 'shop', table: 't' };
-const keysOf = (changes: readonly { readonly key: unknown }[]) => changes.map((change) => (change.key as { id: number }).id);
-
-async function connect(stack: Stack<'mysql'>): Promise<Connection> {
-  const sql = await createConnection({ uri: stack.urls.mysql, multipleStatements: true });
-  // Servers are killed here; the next statement of a dead connection fails by itself.
-  sql.on('error', () => undefined);
-  return sql;
-}
-
-async function createTables(sql: Connection): Promise<void> {
-  await sql.query(
-    'CREATE DATABASE shop; USE shop; CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(40)); CREATE TABLE other (id INT PRIMARY KEY)',
-  );
-}
-
-const epochOf = (version = '') => Number.parseInt(version.slice(0, 8), 16);
-const epochAt = (position: string) => (JSON.parse(position) as { epoch: number }).epoch;
 
 describe('with GTIDs', () => {
   let stack: Stack<'mysql'>;
@@ -38,8 +19,8 @@ describe('with GTIDs', () => {
       privateStack({ servers: ['mysql'] }),
       privateStack({ servers: ['mysql'], extraArgs: { mysql: ['--server-id=2'] } }),
     ]);
-    [sql, replicaSql] = await Promise.all([connect(stack), connect(replica)]);
-    await createTables(sql);
+    [sql, replicaSql] = await Promise.all([connect(stack.urls.mysql), connect(replica.urls.mysql)]);
+    await sql.query(tablesSql);
     const { port } = new URL(stack.urls.mysql);
     await replicaSql.query(
       `CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = ${port}, SOURCE_USER = 'root', SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1, SOURCE_CONNECT_RETRY = 1; START REPLICA`,
@@ -61,6 +42,7 @@ describe('with GTIDs', () => {
     });
 
   test('after a failover to a replica, reading goes on in the next epoch, right behind the last transaction', async () => {
+    await replicaSql.query('FLUSH BINARY LOGS; FLUSH BINARY LOGS');
     const start = await open().start();
     await sql.query("INSERT INTO t VALUES (1, 'a'); INSERT INTO t VALUES (2, 'b')");
     const before = await readChanges(open(), start, 2);
@@ -92,6 +74,57 @@ describe('with GTIDs', () => {
     expect(keysOf((await waiting).changes)).toEqual([11]);
   });
 
+  test('tagged GTIDs are resumed behind, here and at the replica, and proven like any other', async () => {
+    const start = await open().start();
+    await sql.query(
+      "SET gtid_next = 'AUTOMATIC:blue'; INSERT INTO t VALUES (12, 'a'); SET gtid_next = 'AUTOMATIC:green_2'; INSERT INTO t VALUES (13, 'b'); SET gtid_next = AUTOMATIC",
+    );
+    const { changes, position } = await readChanges(open(), start, 2);
+    expect(changes.map(({ transaction }) => transaction.split(':').slice(1))).toEqual([
+      ['blue', '1'],
+      ['green_2', '1'],
+    ]);
+    expect(JSON.parse(position)).toMatchObject({
+      gtid: expect.stringMatching(/:blue:1:green_2:1$/),
+      last: { gtid: expect.stringMatching(/:green_2:1$/) },
+    });
+    await sql.query("INSERT INTO t VALUES (14, 'c')");
+    await onReplica(14);
+    for (const source of [open(), openReplica()]) expect(keysOf((await readChanges(source, position, 1)).changes)).toEqual([14]);
+    const named = mysqlSource(mysqlSettings(stack.urls.mysql, { start: { gtid: (JSON.parse(position) as { gtid: string }).gtid } }), [t]);
+    expect(keysOf((await readChanges(named, await named.start(), 1)).changes)).toEqual([14]);
+  });
+
+  test('an XA transaction that is prepared here and committed at the replica comes with all its rows', async () => {
+    const start = await open().start();
+    await sql.query("XA START 'far'; INSERT INTO t VALUES (15, 'prepared'); XA END 'far'; XA PREPARE 'far'");
+    // XA PREPARE ties the session to its transaction.
+    const other = await connect(stack.urls.mysql);
+    await other.query("USE shop; INSERT INTO t VALUES (16, 'between')");
+    const { changes, position } = await readChanges(open(), start, 1);
+    expect(keysOf(changes)).toEqual([16]);
+    expect(JSON.parse(position)).toMatchObject({ xa: [{ captured: true, gtid: expect.stringMatching(/:\d+$/), before: null }] });
+    await sql.query("XA COMMIT 'far'");
+    await other.query("INSERT INTO t VALUES (17, 'behind')");
+    other.destroy();
+    await onReplica(17);
+    for (const source of [open(), openReplica()]) {
+      const after = await readChanges(source, position, 2);
+      expect(keysOf(after.changes)).toEqual([15, 17]);
+      expect(JSON.parse(after.position)).toMatchObject({ xa: [] });
+    }
+  });
+
+  test('a failover to a replica that never got the last transaction stops', async () => {
+    await replicaSql.query('STOP REPLICA IO_THREAD');
+    const start = await open().start();
+    await sql.query("INSERT INTO t VALUES (18, 'a')");
+    const { position } = await readChanges(open(), start, 1);
+    expect(await readFailure(openReplica(), position)).toMatchObject({ code: 'SOURCE_HISTORY_DIVERGED', fault: 'fatal' });
+    await replicaSql.query('START REPLICA IO_THREAD');
+    await onReplica(18);
+  });
+
   test('a failover that lost the last transaction stops when its GTID was used again', async () => {
     const start = await openReplica().start();
     await replicaSql.query('STOP REPLICA');
@@ -114,7 +147,7 @@ describe('with GTIDs', () => {
     expect(await failure).toMatchObject({ fault: 'retry' });
     expect(await readFailure(open(), position)).toMatchObject({ code: 'SOURCE_UNREACHABLE', fault: 'retry' });
     await stack.servers.mysql.start();
-    sql = await connect(stack);
+    sql = await connect(stack.urls.mysql);
     await sql.query("USE shop; INSERT INTO t VALUES (31, 'b')");
     const { changes } = await readChanges(open(), position, 1);
     expect(keysOf(changes)).toEqual([31]);
@@ -161,6 +194,23 @@ describe('with GTIDs', () => {
     expect((await open().check(position)).filter(({ level }) => level === 'error')).toEqual([]);
   });
 
+  test('an XA transaction that is still prepared and whose beginning was purged stops', async () => {
+    const start = await open().start();
+    const other = await connect(stack.urls.mysql);
+    await other.query("USE shop; XA START 'old'; INSERT INTO t VALUES (42, 'prepared'); XA END 'old'; XA PREPARE 'old'");
+    await sql.query("INSERT INTO t VALUES (43, 'a')");
+    const { position } = await readChanges(open(), start, 1);
+    const [rows] = await sql.query('FLUSH BINARY LOGS; SHOW BINARY LOG STATUS');
+    await sql.query('PURGE BINARY LOGS TO ?', [(rows as [unknown, { File: string }[]])[1][0]?.File]);
+    expect(await readFailure(open(), position)).toMatchObject({
+      code: 'SOURCE_POSITION_PURGED',
+      fault: 'fatal',
+      message: expect.stringContaining('XA'),
+    });
+    await other.query("XA ROLLBACK 'old'");
+    other.destroy();
+  });
+
   test('a GTID that was used again with another content stops; the same content at another place is the next epoch', async () => {
     const start = await open().start();
     await sql.query("INSERT INTO t VALUES (50, 'a')");
@@ -183,74 +233,5 @@ describe('with GTIDs', () => {
     const { changes } = await readChanges(open(), position, 1);
     expect(keysOf(changes)).toEqual([52]);
     expect(epochOf(changes[0]?.version)).toBe(epochAt(start) + 1);
-  });
-});
-
-describe('without GTIDs', () => {
-  let stack: Stack<'mysql'>;
-  let sql: Connection;
-  const open = () => mysqlSource(mysqlSettings(stack.urls.mysql), [t, { database: 'shop', table: 'm' }]);
-
-  beforeAll(async () => {
-    stack = await privateStack({
-      servers: ['mysql'],
-      extraArgs: { mysql: ['--gtid-mode=OFF', '--enforce-gtid-consistency=OFF', '--max-binlog-size=4096'] },
-    });
-    sql = await connect(stack);
-    await createTables(sql);
-    await sql.query('CREATE TABLE m (id INT PRIMARY KEY) ENGINE = MyISAM');
-  }, 120_000);
-  afterAll(async () => {
-    sql.destroy();
-    await stack[Symbol.asyncDispose]();
-  });
-
-  test('reading goes on exactly behind any batch, over files', async () => {
-    const start = await open().start();
-    for (let id = 1; id <= 60; id += 1) await sql.query(`INSERT INTO t VALUES (${id}, REPEAT('x', 40))`);
-    const positions: { id: number; position: string }[] = [];
-    let position = start;
-    while (positions.length < 6) {
-      const { changes, position: behind } = await readChanges(open(), position, 1);
-      positions.push({ id: keysOf(changes).at(-1) ?? 0, position: behind });
-      position = behind;
-      if (positions.at(-1)?.id === 60) break;
-    }
-    expect(positions.at(-1)?.id).toBe(60);
-    await sql.query('INSERT INTO other VALUES (1)');
-    await sql.query("INSERT INTO t VALUES (61, 'next')");
-    const { changes } = await readChanges(open(), positions.at(-1)?.position ?? '', 1);
-    expect(keysOf(changes)).toEqual([61]);
-    expect(changes[0]?.transaction).toMatch(/^binlog\.\d+:\d+$/);
-  });
-
-  test('engines without transactions: rows that a rollback keeps come, rows that it drops do not', async () => {
-    const start = await open().start();
-    await sql
-      .query(
-        'BEGIN; INSERT INTO t VALUES (101, NULL); INSERT INTO m VALUES (101); SAVEPOINT s; INSERT INTO t VALUES (102, NULL); INSERT INTO m VALUES (102); ROLLBACK TO s; INSERT INTO t VALUES (103, NULL); COMMIT',
-      )
-      .catch(() => undefined);
-    await sql.query('BEGIN; INSERT INTO t VALUES (111, NULL); INSERT INTO m VALUES (111); ROLLBACK').catch(() => undefined);
-    await sql.query('INSERT INTO t VALUES (120, NULL)');
-    const [kept] = await sql.query("SELECT CONCAT('t', id) AS k FROM t WHERE id > 100 UNION ALL SELECT CONCAT('m', id) FROM m");
-    const expected = (kept as { k: string }[]).map(({ k }) => k).sort();
-    const { changes } = await readChanges(open(), start, expected.length);
-    expect(changes.map(({ table, key }) => `${table}${(key as { id: number }).id}`).sort()).toEqual(expected);
-  });
-
-  test('another server stops', async () => {
-    const start = await open().start();
-    const other = { ...(JSON.parse(start) as object), uuid: '00000000-0000-0000-0000-000000000001' };
-    expect(await readFailure(open(), JSON.stringify(other))).toMatchObject({ code: 'SOURCE_SERVER_CHANGED', fault: 'fatal' });
-  });
-
-  test('a file that was purged, and one that is shorter than what was read, stop', async () => {
-    const start = await open().start();
-    const { file } = JSON.parse(start) as { file: string };
-    const beyond = { ...(JSON.parse(start) as object), pos: 2 ** 40 };
-    expect(await readFailure(open(), JSON.stringify(beyond))).toMatchObject({ code: 'SOURCE_HISTORY_DIVERGED', fault: 'fatal' });
-    const gone = { ...(JSON.parse(start) as object), file: file.replace(/\d+$/, '000999') };
-    expect(await readFailure(open(), JSON.stringify(gone))).toMatchObject({ code: 'SOURCE_POSITION_PURGED', fault: 'fatal' });
   });
 });

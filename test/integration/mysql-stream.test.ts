@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import ZongJi from '@vlasky/zongji';
 import type { Connection } from 'mysql2/promise';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { highBytes } from '../../connectors/mysql/outbox.ts';
 import type { TableId } from '../../src/core/change.ts';
 import { freshMysqlDatabase, type MysqlDatabase } from '../support/servers.ts';
 import { mysqlSettings, mysqlSource, readChanges, readFailure, until } from '../support/mysql-server.ts';
@@ -62,7 +63,7 @@ test('savepoints: what was rolled back to them does not come', async () => {
   expect(changes.map((change) => change.key)).toEqual([{ id: 1 }, { id: 3 }, { id: 5 }]);
 });
 
-test('an XA transaction of one phase is an ordinary one, of two phases with our rows stops', async () => {
+test('XA transactions of one phase, and of two phases, between ordinary ones', async () => {
   const source = open('t');
   const start = await source.start();
   await run("XA START 'x1'", "INSERT INTO t VALUES (1, 'a')", "XA END 'x1'", "XA COMMIT 'x1' ONE PHASE");
@@ -77,7 +78,8 @@ test('an XA transaction of one phase is an ordinary one, of two phases with our 
   const { changes, position } = await readChanges(source, start, 2);
   expect(changes.map((change) => change.key)).toEqual([{ id: 1 }, { id: 2 }]);
   await run("XA START 'x3'", "INSERT INTO t VALUES (3, 'a')", "XA END 'x3'", "XA PREPARE 'x3'", "XA ROLLBACK 'x3'");
-  expect(await readFailure(source, position)).toMatchObject({ code: 'SOURCE_EVENT_UNSUPPORTED', fault: 'fatal' });
+  await run("XA START 'x4'", "INSERT INTO t VALUES (4, 'a')", "XA END 'x4'", "XA PREPARE 'x4'", "XA COMMIT 'x4'");
+  expect((await readChanges(source, position, 1)).changes.map((change) => change.key)).toEqual([{ id: 4 }]);
 });
 
 test('resuming by file and offset proves the last transaction and goes on right behind it', async () => {
@@ -138,7 +140,6 @@ test('a MINIMAL row image stops', async () => {
 });
 
 test.each([
-  ['TRUNCATE TABLE t', 'TRUNCATE'],
   ['DROP TABLE t', 'DROP'],
   ['RENAME TABLE t TO gone', 'RENAME'],
   ['ALTER TABLE t RENAME TO gone', 'RENAME'],
@@ -209,7 +210,7 @@ test('rows by statement stop where they may be ours, and pass where the whole da
   expect(error.message).toContain(`INSERT on ${database.name}.t, written as a statement (default database ${database.name}), at `);
 });
 
-test('a column of a type that is not carried stops where it is captured, and is counted where it is not', async () => {
+test('the rows of a table that nobody maps are counted, whatever their types', async () => {
   await run('CREATE TABLE j (id INT PRIMARY KEY, doc JSON, place POINT, v VECTOR(3))');
   const plainSource = open('t');
   const start = await plainSource.start();
@@ -220,7 +221,7 @@ test('a column of a type that is not carried stops where it is captured, and is 
     'COMMIT',
   );
   expect((await readChanges(plainSource, start, 1)).changes[0]?.ordinal).toBe(2);
-  expect(await readFailure(open('j'), start)).toMatchObject({ code: 'SOURCE_TYPE_UNSUPPORTED', fault: 'fatal' });
+  expect((await readChanges(open('j'), start, 2)).changes.map(({ ordinal }) => ordinal)).toEqual([0, 1]);
 });
 
 test('a table without a primary key uses a unique key without NULL, else what the configuration names, else stops', async () => {
@@ -244,7 +245,8 @@ test('a reader with the same server id takes the place, and the older one says w
   const end = (async () => {
     for (;;) await reading.next();
   })();
-  await expect(end).rejects.toMatchObject({ code: 'SOURCE_SERVER_ID_TAKEN' });
+  // Fatal: were it to come again, it would end the newer one, and so on without end.
+  await expect(end).rejects.toMatchObject({ code: 'SOURCE_SERVER_ID_TAKEN', fault: 'fatal' });
   await newer.return();
 });
 
@@ -257,9 +259,9 @@ test('a consumer that does not pull pauses the socket, and gets everything once 
   const pull = reading.next();
   for (let id = 0; id < 40; id += 1) await sql.query('INSERT INTO big VALUES (?, REPEAT(?, 500000))', [id, 'ü']);
   let count = (await pull).value?.changes.length ?? 0;
-  await until(() => source.bufferedBytes >= 7_000_000);
+  await until(() => source.bufferedBytes >= highBytes - 1_000_000);
   const held = source.bufferedBytes;
-  expect(held).toBeLessThan(10_000_000);
+  expect(held).toBeLessThan(highBytes + 2_000_000);
   while (count < 40) count += (await reading.next()).value?.changes.length ?? 0;
   expect(count).toBe(40);
   await reading.return?.();

@@ -213,7 +213,9 @@ test('G6: BIT', async () => {
               .toString(16)
               .padStart(bytes * 2, '0'),
             'hex',
-          ).toString('base64'),
+          )
+            .reverse()
+            .toString('base64'),
       }),
     ).toEqual([]);
   }

@@ -70,7 +70,7 @@ export class Batches {
     this.partition = partition;
   }
 
-  of(changes: readonly (readonly [number, TableSchema, Operation])[], open = false): SinkBatch {
+  of(changes: readonly (readonly [number, TableSchema, Operation | { readonly op: 'truncate' }])[], open = false): SinkBatch {
     const prefix = versionPrefix({ epoch: 1, file: 1, offset: this.#offset + 1 });
     const common = { committedAtUs: 1_763_700_000_123_456, transactionId: `uuid:${this.#offset}` };
     const entries = changes.map(([mapping, schema, operation], ordinal): Entry => {

@@ -45,8 +45,8 @@ const kinds: readonly {
   { column: column('flag', { kind: 'boolean', type: 'bit(1)' }), values: fc.boolean(), same: (v, t) => (v ? 't' : 'f') === t },
   {
     column: column('bits', { kind: 'bit', bits: 13 }),
-    values: fc.integer({ min: 0, max: 0x1fff }).map((n) => Uint8Array.of(n >> 8, n & 255)),
-    same: (v, t) => Number.parseInt(t, 2) === ((v as Uint8Array)[0] ?? 0) * 256 + ((v as Uint8Array)[1] ?? 0),
+    values: fc.integer({ min: 0, max: 0x1fff }).map((n) => Uint8Array.of(n & 255, n >> 8)),
+    same: (v, t) => Number.parseInt(t, 2) === ((v as Uint8Array)[1] ?? 0) * 256 + ((v as Uint8Array)[0] ?? 0),
   },
   { column: column('words', { kind: 'string', type: 'varchar(40)', length: 40 }), values: oddText, same: plain },
   { column: column('essay', { kind: 'string', type: 'text' }), values: oddText, same: plain },
@@ -89,19 +89,21 @@ const kinds: readonly {
   { column: column('id6', { kind: 'uuid' }), values: fc.uuid(), same: plain },
 ];
 
+/** Of a value that its own text says all about. */
+const textOf = (value: Value) => (typeof value === 'object' ? JSON.stringify(value) : String(value));
 function plain(value: Value, text: string): boolean {
-  return String(value) === text;
+  return textOf(value) === text;
 }
 function sameDecimal(value: Value, text: string): boolean {
-  return text === String(value).replace(/^-(0\.0*)$/, '$1');
+  return text === textOf(value).replace(/^-(0\.0*)$/, '$1');
 }
 function sameMoment(value: Value, text: string): boolean {
-  return normal(String(value).replace('T', ' ').replace('Z', '+00')) === normal(text);
+  return normal(textOf(value).replace('T', ' ').replace('Z', '+00')) === normal(text);
 }
 /** Postgres prints no trailing zeros and only as many digits as there are. */
 const normal = (text: string) => text.replace(/(\.\d*?)0*(?=\+|$)/, '$1').replace(/\.(?=\+|$)/, '');
 function sameSpan(value: Value, text: string): boolean {
-  return normal(String(value)).replace(/^-(00:00:00)$/, '$1') === normal(text);
+  return normal(textOf(value)).replace(/^-(00:00:00)$/, '$1') === normal(text);
 }
 
 const schemaOf = (table: string) => tableOf(table, ['id'], [column('id', { nullable: false }), ...kinds.map((kind) => kind.column)]);
@@ -169,6 +171,52 @@ describe('G6: what is written is what is read back', () => {
     expect(await fixture.rows('SELECT count(*), min(n), max(n) FROM named')).toEqual([[String(copyFromRows), '3', '3']]);
     await sink.write(batches.of(put(4)));
     expect(await fixture.rows('SELECT count(*), min(n), max(n) FROM named')).toEqual([[String(names.length), '4', '4']]);
+  });
+
+  test('policies: what the table says, and what single columns say otherwise, in both ways of writing', async () => {
+    const date = { kind: 'date', type: 'date' } as const;
+    const odd = tableOf(
+      'odd_values',
+      ['id'],
+      [
+        column('id', { nullable: false }),
+        column('born', date),
+        column('died', date),
+        column('seen', { kind: 'datetime', scale: 6, nullable: false }),
+        column('shift', { kind: 'time', scale: 0 }),
+        column('text', { kind: 'string', type: 'text' }),
+        column('other', { kind: 'string', type: 'text' }),
+        column('data', { kind: 'json', type: 'json' }),
+      ],
+    );
+    await fixture.execute(
+      `CREATE TABLE odd_values (id int PRIMARY KEY, born date, died date, seen timestamp(6) NOT NULL, shift time, text text, other text, data jsonb)`,
+    );
+    const values = {
+      nul: 'strip',
+      zeroDate: null,
+      columns: { born: { zeroDate: '0001-01-01' }, seen: { zeroDate: '-infinity' }, shift: { timeRange: null }, other: { nul: 'escape' } },
+    };
+    const sink = await fixture.open([{ ...mappingTo(odd), options: { values } }]);
+    const batches = new Batches('odd_values#0');
+    await sink.claim([batches.partition]);
+    const zero = { born: '0000-00-00', died: '2026-02-00', seen: '2026-02-30T00:00:00.000000', shift: '-01:00:00' };
+    const row = (id: number): Row => ({ id, ...zero, text: 'a\0b', other: 'a\0b', data: '{"a\\u0000": "\\\\u0000"}' });
+    const expected = ['0001-01-01', null, '-infinity', null, 'ab', 'a\\u0000b', '{"a": "\\\\u0000"}'];
+    for (const count of [1, copyFromRows]) {
+      await sink.write(batches.of(Array.from({ length: count }, (_, id) => [0, odd, { op: 'insert', after: row(id) }] as const)));
+      expect(await fixture.rows(`SELECT born, died, seen, shift, text, other, data FROM odd_values WHERE id = ${count - 1}`)).toEqual([
+        expected,
+      ]);
+    }
+    // A sentinel goes into a column that takes no NULL; NULL does not.
+    const other = await fixture.open([{ ...mappingTo(odd), options: { values: { zeroDate: null, nul: 'strip', timeRange: null } } }]);
+    const again = new Batches('odd_values#1');
+    await other.claim([again.partition]);
+    await expect(other.write(again.of([[0, odd, { op: 'insert', after: row(1) }]]))).rejects.toMatchObject({
+      code: 'TARGET_VALUE_REFUSED',
+      message: expect.stringContaining('column "seen"') as string,
+    });
   });
 
   test('a value that cannot be stored names its place; with a policy it is stored, but never in a key', async () => {

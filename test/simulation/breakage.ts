@@ -2,11 +2,13 @@
  * Deliberately broken builds, made by wrappers around ports so that the product has no switches for them. Each is what a
  * plausible mistake would do; mutations.test.ts shows that the simulation finds every one.
  */
+import { codec } from '../../src/codec.ts';
 import { MemoryStore } from '../../connectors/memory/sink.ts';
 import type { Append, Delivery, Log, PartitionId, PartitionState, Tail, Writer } from '../../src/core/log-port.ts';
-import type { Sink } from '../../src/core/sink-port.ts';
+import { numberOf } from '../../src/core/partition.ts';
+import type { Entry, Sink } from '../../src/core/sink-port.ts';
 import type { Source } from '../../src/core/source-port.ts';
-import { RecordBatchBuilder } from '../../src/core/record-batch.ts';
+import { decodeRecordBatch, RecordBatchBuilder } from '../../src/core/record-batch.ts';
 import type { SimulatedProcess } from '../support/faults.ts';
 import { folding, withMethods } from './sinks.ts';
 import type { World } from './world.ts';
@@ -172,6 +174,77 @@ async function* remembering(deliveries: AsyncIterable<Delivery>, reached: Map<Pa
   }
 }
 
+/** Whoever comes to a TRUNCATE first does it, whatever the other partitions still hold of before. */
+const truncatesAlone: Breakage = {
+  ...noBreakage,
+  sink: (raw) =>
+    withMethods(raw, { write: ({ barrier, ...batch }) => raw.write(barrier ? { ...batch, barrier: [batch.partition] } : batch) }),
+};
+
+/** A TRUNCATE has no rows, so it is taken for nothing; its progress moves. */
+const forgetsTruncates: Breakage = {
+  ...noBreakage,
+  sink: (raw) => withMethods(raw, { write: (batch) => raw.write(batch.barrier ? { ...batch, entries: [] } : batch) }),
+};
+
+/** That others have not come yet is taken for done. */
+const doesNotStop: Breakage = {
+  ...noBreakage,
+  sink: (raw) =>
+    withMethods(raw, {
+      write: async (batch) => {
+        const outcome = await raw.write(batch);
+        return outcome === 'waiting' ? 'committed' : outcome;
+      },
+    }),
+};
+
+/** What follows a TRUNCATE in its partition is folded with it: the table is emptied behind it. */
+const foldsAcrossTruncates: Breakage = {
+  ...noBreakage,
+  sink: (raw) => {
+    const held = new Map<PartitionId, readonly Entry[]>();
+    return withMethods(raw, {
+      write: async (batch) => {
+        const before = held.get(batch.partition) ?? [];
+        held.delete(batch.partition);
+        if (batch.barrier?.length === 1) held.set(batch.partition, batch.entries);
+        if (batch.barrier) return raw.write(batch.barrier.length === 1 ? { ...batch, entries: [] } : batch);
+        return raw.write({ ...batch, entries: [...batch.entries, ...before] });
+      },
+    });
+  },
+};
+
+/** The last to arrive moves its own progress, and leaves the others to do it all once more. */
+const movesOnlyItself: Breakage = {
+  ...noBreakage,
+  sink: (raw, world) =>
+    withMethods(raw, {
+      write: async (batch) => {
+        const others = (batch.barrier ?? []).filter((partition) => partition !== batch.partition);
+        const stood = [...world.stores.values()].flatMap((store) => others.map((one) => ({ store, one, at: store.progress.get(one) })));
+        const outcome = await raw.write(batch);
+        for (const { store, one, at } of stood) if (outcome === 'committed' && at) store.progress.set(one, at);
+        return outcome;
+      },
+    }),
+};
+
+/** A TRUNCATE goes to the first partition of its stream, as a record without a key would. */
+const writesATruncateOnce: Breakage = {
+  ...noBreakage,
+  writer: (raw) =>
+    withMethods(raw, {
+      append: async (appends) => {
+        const others = appends.filter(({ partition, batch }) => numberOf(partition) === 0 || !holdsTruncate(partition, batch));
+        if (others.length > 0) await raw.append(others);
+      },
+    }),
+};
+const holdsTruncate = (partition: PartitionId, batch: RecordBatchBuilder) =>
+  decodeRecordBatch(batch.finish(codec, 0), codec, partition, batch.bytes).some(({ barrier }) => barrier !== undefined);
+
 /** Name → build; what the name says is what the build does wrong. */
 export const brokenBuilds: Readonly<Record<string, Breakage>> = {
   'acknowledges appends before they are durable': acknowledgesEarly,
@@ -185,4 +258,10 @@ export const brokenBuilds: Readonly<Record<string, Breakage>> = {
   'folds in the wrong order': foldsInWrongOrder,
   'commits the parts of a transaction one by one': showsHalfTransactions,
   'reads on behind what a claim rolled back': readsOnAfterAClaim,
+  'applies a TRUNCATE when one partition has come to it': truncatesAlone,
+  'forgets a TRUNCATE': forgetsTruncates,
+  'does not stop at a barrier': doesNotStop,
+  'folds across a TRUNCATE': foldsAcrossTruncates,
+  'moves only its own progress at a barrier': movesOnlyItself,
+  'writes a TRUNCATE into one partition only': writesATruncateOnce,
 };

@@ -12,6 +12,8 @@ export interface HistoryResult {
   readonly violations: readonly string[];
   readonly trace: readonly string[];
   readonly records: number;
+  /** Of those, the barriers: a TRUNCATE is one in every partition of its stream. */
+  readonly barriers: number;
   readonly commits: number;
   readonly calls: number;
   readonly faults: number;
@@ -55,12 +57,14 @@ class History {
     const processes = this.#slots.flatMap((slot) => slot.past);
     for (const process of processes) process.kill();
     for (const end of world.atEnd) end();
+    const records = [...world.oracle.records().values()].flat();
     const sum = (of: (process: SimulatedProcess) => number) => processes.reduce((total, process) => total + of(process), 0);
     return {
       seed: this.#seed,
       violations: world.violations,
       trace: [`${plan.tables.length} tables, streams ${JSON.stringify(plan.streams)}, ${plan.services.length} services`, ...world.trace],
-      records: [...world.oracle.records().values()].reduce((total, records) => total + records.length, 0),
+      records: records.length,
+      barriers: records.filter(({ keyJson }) => keyJson === null).length,
       commits: world.commits,
       calls: sum((process) => process.calls),
       faults: sum((process) => process.faults),
@@ -92,6 +96,7 @@ class History {
     const next = () => {
       if (draws.chance(0.05)) server.rotate();
       if (draws.chance(0.02)) server.addColumn(draws.pick(plan.tables).id, column(`extra${left}`));
+      if (draws.chance(0.12)) server.truncate(draws.pick([...plan.tables, plan.unmapped]).id);
       const burst = draws.chance(0.2) ? draws.between(2, 8) : 1;
       for (let index = 0; index < burst && left > 0; index += 1, left -= 1) server.commit(randomTransaction(server, plan, draws));
       if (left > 0) clock.at(draws.between(0, pace), next);

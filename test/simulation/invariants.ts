@@ -139,7 +139,8 @@ function recordProblem(
 ): string | undefined {
   if (!held || !wanted) return held ? 'one too many' : 'missing';
   if (held.version !== wanted.version) return `version ${held.version}, expected ${wanted.version}`;
-  if (Buffer.from(held.key ?? []).toString() !== wanted.keyJson) return 'another key';
+  if ((held.key === null ? null : Buffer.from(held.key).toString()) !== wanted.keyJson) return 'another key';
+  if ((held.barrier === undefined) !== (wanted.keyJson !== null)) return 'a barrier where none belongs, or none where one does';
   if ((held.value === null) !== wanted.tombstone) return 'a tombstone where none belongs, or none where one does';
   if (held.open && next?.transaction !== wanted.transaction) return 'it is marked open, but nothing of its transaction follows';
   return undefined;

@@ -6,7 +6,7 @@ import type { MemoryServer, StoredRow } from '../../connectors/memory/server.ts'
 import { keyText } from '../../src/core/canonical.ts';
 import type { Row } from '../../src/core/change.ts';
 import { tableName } from '../../src/core/change.ts';
-import { partitionId, partitionOf } from '../../src/core/partition.ts';
+import { partitionId, partitionOf, partitionsOf } from '../../src/core/partition.ts';
 import type { PartitionId } from '../../src/core/log-port.ts';
 import { rowJson } from '../../src/core/row-json.ts';
 import { type Half, versionOf, versionPrefix } from '../../src/core/version.ts';
@@ -17,11 +17,11 @@ export interface ExpectedRecord {
   /** The number of transactions before its own. */
   readonly transaction: number;
   readonly table: string;
-  /** The key in the log's own text, and as a target keys its rows. */
-  readonly keyJson: string;
+  /** The key in the log's own text (null for a TRUNCATE), and as a target keys its rows. */
+  readonly keyJson: string | null;
   readonly key: string;
   readonly tombstone: boolean;
-  /** undefined: the row is gone. */
+  /** undefined: the row is gone; of a TRUNCATE, all rows of the table. */
   readonly row: Row | undefined;
 }
 
@@ -56,21 +56,20 @@ export class Oracle {
     const table = tableName(schema.table);
     const stream = this.#plan.routing.get(table);
     if (!stream) return;
-    const add = (half: Half, of: Row, row: Row | undefined) => {
-      const keyJson = rowJson(schema.key, of);
-      const partition = partitionId(stream.topic, partitionOf(Buffer.from(keyJson), stream.partitions));
-      const record = {
-        version: version(half),
-        transaction: this.#seen,
-        table,
-        keyJson,
-        key: keyText(schema.key, of),
-        tombstone: half === 1,
-        row,
-      };
+    const put = (partition: PartitionId, record: ExpectedRecord) => {
       const records = this.#records.get(partition);
       if (records) records.push(record);
       else this.#records.set(partition, [record]);
+    };
+    if (op === 't') {
+      const record = { version: version(0), transaction: this.#seen, table, keyJson: null, key: '', tombstone: false, row: undefined };
+      for (const partition of partitionsOf(stream)) put(partition, record);
+    }
+    const add = (half: Half, of: Row, row: Row | undefined) => {
+      const keyJson = rowJson(schema.key, of);
+      const partition = partitionId(stream.topic, partitionOf(Buffer.from(keyJson), stream.partitions));
+      const key = keyText(schema.key, of);
+      put(partition, { version: version(half), transaction: this.#seen, table, keyJson, key, tombstone: half === 1, row });
     };
     const moved = op === 'u' && before && after && keyText(schema.key, before) !== keyText(schema.key, after);
     if (before && (op === 'd' || moved)) {
@@ -98,7 +97,8 @@ export class ExpectedState {
       this.#applied += 1;
       let table = this.rows.get(record.table);
       if (!table) this.rows.set(record.table, (table = new Map()));
-      table.set(record.key, record.row);
+      if (record.keyJson === null) for (const key of table.keys()) table.set(key, undefined);
+      else table.set(record.key, record.row);
     }
     this.version = version;
     return this.#applied > from && records[this.#applied - 1]?.version === version;

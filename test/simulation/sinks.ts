@@ -33,9 +33,9 @@ export function ownerWatched(raw: Sink, service: string, owners: Map<string, Sin
   });
 }
 
-/** Each batch folded to the last change per key before it is written. */
+/** Each batch folded to the last change per key before it is written; a TRUNCATE has nothing to fold. */
 export function folding(raw: Sink, order: (entries: readonly Entry[]) => readonly Entry[] = (entries) => entries): Sink {
-  return withMethods(raw, { write: (batch) => raw.write(foldedBatch(batch, order)) });
+  return withMethods(raw, { write: (batch) => raw.write(batch.barrier === undefined ? foldedBatch(batch, order) : batch) });
 }
 
 function foldedBatch(batch: SinkBatch, order: (entries: readonly Entry[]) => readonly Entry[]): SinkBatch {

@@ -44,7 +44,6 @@ export class World {
   readonly #owners = new Map<string, Sink>();
   readonly atEnd: (() => void)[] = [];
   readonly #markers: Random;
-  commits = 0;
 
   constructor(random: Random, breakage: Breakage = noBreakage) {
     this.random = random;
@@ -65,6 +64,10 @@ export class World {
       this.stores.set(service.name, store);
       this.watches.set(service.name, new TargetWatch(service, store, this.oracle, single, this.violate));
     }
+  }
+
+  get commits(): number {
+    return [...this.stores.values()].reduce((sum, { commits }) => sum + commits, 0);
   }
 
   readonly violate = (what: string): void => {
@@ -121,6 +124,7 @@ export class World {
       openLog: () => process.call('openLog', { broken: false }, async () => this.#log(process, service.name)),
       openSink: () => process.call('openSink', { broken: false }, async () => this.#sink(process, service)),
       now: this.clock.now,
+      sleep: process.sleep,
       reportEveryMs: 1000,
     };
     return (run: Parameters<typeof applySession>[1]) => applySession(parts, run);
@@ -196,7 +200,6 @@ export class World {
     return disturbed('sink', this.breakage.sink(folded, this), process, {
       done: (method, _, value) => {
         if (method !== 'write' || value !== 'committed') return;
-        this.commits += 1;
         this.watches.get(service.name)?.committed();
       },
     });

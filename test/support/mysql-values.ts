@@ -8,10 +8,10 @@ import { mysqlSettings, mysqlSource } from './mysql-server.ts';
 import { freshMysqlDatabase, type MysqlDatabase } from './servers.ts';
 
 /** `SEED=…` repeats a run. */
-const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+export const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const runs = 300;
 
-export const sample = <T>(arbitrary: fc.Arbitrary<T>): T[] => fc.sample(arbitrary, { numRuns: runs, seed });
+export const sample = <T>(arbitrary: fc.Arbitrary<T>, numRuns = runs): T[] => fc.sample(arbitrary, { numRuns, seed });
 export const quote = (text: string) => `'${text}'`;
 export const hexLiteral = (bytes: Uint8Array) => `X'${Buffer.from(bytes).toString('hex')}'`;
 
@@ -39,9 +39,9 @@ export class ValueServer implements AsyncDisposable {
     this.sql = database.connection;
   }
 
-  static async open(): Promise<ValueServer> {
+  static async open(name: 'mysql' | 'mariadb' = 'mysql'): Promise<ValueServer> {
     process.stderr.write(`mysql values: SEED=${seed}\n`);
-    const server = new ValueServer(await freshMysqlDatabase());
+    const server = new ValueServer(await freshMysqlDatabase(name));
     await server.sql.query("SET SESSION sql_mode = '', time_zone = '+00:00'");
     return server;
   }

@@ -18,6 +18,8 @@ export interface SourceHarness extends AsyncDisposable {
   execute(statements: readonly Statement[]): Promise<void>;
   /** The same, rolled back. */
   rollback(statements: readonly Statement[]): Promise<void>;
+  /** TRUNCATE TABLE. */
+  truncate(table: TableId): Promise<void>;
   /** Adds a nullable varchar(40). */
   addColumn(table: TableId, column: string): Promise<void>;
   /** The next transaction goes to a new binlog file. */
@@ -55,7 +57,8 @@ export interface PlainChange {
   readonly version: string;
 }
 
-const parse = (bytes: Uint8Array | null): unknown => (bytes === null ? null : JSON.parse(Buffer.from(bytes).toString('utf8')));
+const parse = (bytes: Uint8Array | null): unknown =>
+  bytes === null || bytes.length === 0 ? null : JSON.parse(Buffer.from(bytes).toString('utf8'));
 
 export function plain(change: RowChange): PlainChange {
   const { op, ordinal, transaction, schema } = change;
@@ -64,7 +67,8 @@ export function plain(change: RowChange): PlainChange {
     table: schema.table.table,
     before: parse(change.before),
     after: parse(change.after),
-    key: parse(change.key),
+    // TRUNCATE has no key.
+    key: change.key.length === 0 ? undefined : parse(change.key),
     oldKey: parse(change.oldKey),
     ordinal,
     transaction: transaction.id,

@@ -11,11 +11,17 @@ const value: fc.Arbitrary<Value> = fc.oneof(
   fc.constantFrom(-0, 2 ** 53, 2n ** 53n, 2n ** 53n + 1n),
   fc.string({ unit: fc.constantFrom('a', 'n', 's', '1', ';', ':', '-', 'b', 't'), maxLength: 4 }),
   fc.uint8Array({ maxLength: 3 }),
+  fc.record({ wkb: fc.uint8Array({ maxLength: 2 }), srid: fc.option(fc.nat(2)) }),
+  fc.array(fc.constantFrom(0, -0, 1, 11, 1.5), { maxLength: 3 }),
 );
+
+const isGeometry = (cell: Value | undefined) => typeof cell === 'object' && cell !== null && 'wkb' in cell;
 
 /** The same cell: equal numbers whatever carries them, equal bytes, else identity. */
 function same(a: Value | undefined, b: Value | undefined): boolean {
   if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.compare(a, b) === 0;
+  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((one: number, at) => Object.is(one, b[at]));
+  if (isGeometry(a) && isGeometry(b)) return a.srid === b.srid && Buffer.compare(a.wkb, b.wkb) === 0;
   if ((typeof a === 'number' && typeof b === 'bigint') || (typeof a === 'bigint' && typeof b === 'number'))
     return !Object.is(a, -0) && !Object.is(b, -0) && a == b;
   return Object.is(a ?? null, b ?? null);

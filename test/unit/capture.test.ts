@@ -3,6 +3,7 @@ import { MemoryLogCluster } from '../../connectors/memory/log-cluster.ts';
 import { openMemoryLog } from '../../connectors/memory/log.ts';
 import { codec } from '../../src/codec.ts';
 import type { TableSchema } from '../../src/core/change.ts';
+import { CrossfadeError } from '../../src/core/errors.ts';
 import type { RowChange, Source, SourceBatch, Transaction } from '../../src/core/source-port.ts';
 import { versionPrefix } from '../../src/core/version.ts';
 import { captureSession } from '../../src/runtime/capture.ts';
@@ -46,6 +47,13 @@ function scripted(batches: readonly SourceBatch[], onEnd: () => void): Source {
     [Symbol.asyncDispose]: async () => {},
   };
 }
+
+const truncated = new CrossfadeError({
+  code: 'SOURCE_STATEMENT_UNSUPPORTED',
+  fault: 'fatal',
+  message: 'a statement',
+  remedy: 'start behind it',
+});
 
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
@@ -92,6 +100,16 @@ describe('section 9: complete records are never guesses', () => {
     await expect(session(cluster, [batch([], true)])).rejects.toMatchObject({ code: 'LOG_TAIL_NOT_MET' });
   });
 
+  it('G1: what the source handed over before it stopped for good is in the log, and complete', async () => {
+    const cluster = new MemoryLogCluster({ codec });
+    const batch = { changes: rows(transaction(1), 0, 2), bytes: 10, open: false, position: 'P1', throughUs: 1, caughtUp: false };
+    await expect(session(cluster, [batch], 'stops for good')).rejects.toMatchObject({ code: 'SOURCE_STATEMENT_UNSUPPORTED' });
+    await using log = openMemoryLog(cluster, [stream]);
+    const state = await log.state();
+    expect(state.partitions.get('p.shop.orders#0')?.endOffset).toBe(2);
+    expect(state.complete?.position).toBe('P1');
+  });
+
   it('G1: a new log asks before its first record, one that has begun never does', async () => {
     const cluster = new MemoryLogCluster({ codec });
     const refuse = () => Promise.reject(new Error('there was a log before'));
@@ -106,7 +124,7 @@ describe('section 9: complete records are never guesses', () => {
   async function session(
     cluster: MemoryLogCluster,
     batches: readonly SourceBatch[],
-    end: 'stops' | 'dies' = 'stops',
+    end: 'stops' | 'dies' | 'stops for good' = 'stops',
     beforeNewLog = () => Promise.resolve(),
   ): Promise<void> {
     const stop = new AbortController();
@@ -120,6 +138,7 @@ describe('section 9: complete records are never guesses', () => {
         openSource: async () =>
           scripted(batches, () => {
             if (end === 'dies') throw new Error('killed');
+            if (end === 'stops for good') throw truncated;
             stop.abort();
           }),
         openLog: async () => openMemoryLog(cluster, [stream]),

@@ -72,7 +72,15 @@ describe('the mapping hash', () => {
   });
 
   test('what becomes of values that the target cannot hold is no part of it: no row was written with the old answer', () => {
-    expect(postgres('{ values: { nul: strip, zeroDate: null } }'.replace(' null ', ' "null" '))).toBe(postgres('{}'));
+    expect(postgres('{ values: { nul: strip, zeroDate: null } }')).toBe(postgres('{}'));
+    expect(postgres('{ values: { columns: { born: { zeroDate: 0001-01-01 }, shape: { geometry: ewkb } } } }')).toBe(postgres('{}'));
+  });
+
+  test('the form of geometries is part of it: rows of before and after would differ', () => {
+    const wkb = postgres('{ values: { geometry: wkb } }');
+    expect(wkb).not.toBe(postgres('{}'));
+    expect(postgres('{ values: { nul: strip, geometry: wkb, columns: { shape: { geometry: wkb } } } }')).toBe(wkb);
+    expect(postgres('{ values: { columns: { shape: { geometry: wkb } } } }')).not.toBe(wkb);
   });
 
   test('the columns that `keys` names are a set: their order moves neither the hash nor a row to another partition', () => {

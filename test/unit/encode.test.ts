@@ -6,7 +6,7 @@ import type { LogRecord, Tail } from '../../src/core/log-port.ts';
 import type { RowChange, Transaction } from '../../src/core/source-port.ts';
 import { decodeRecordBatch, type RecordBatchBuilder } from '../../src/core/record-batch.ts';
 import { readVarint } from '../../src/core/varint.ts';
-import { versionPrefix } from '../../src/core/version.ts';
+import { versionOf, versionPrefix } from '../../src/core/version.ts';
 import { Encoder } from '../../src/runtime/encode.ts';
 import { TailFilter } from '../../src/runtime/resume.ts';
 
@@ -207,5 +207,51 @@ describe('section 2: the numbers of a row in its transaction', () => {
     const resumed = numbers(new TailFilter(tail));
     expect(resumed.size).toBe(all.size - 1);
     for (const [version, order] of resumed) expect(order).toBe(all.get(version));
+  });
+});
+
+describe('section 2: a TRUNCATE', () => {
+  const truncate = (of: Transaction): RowChange => ({ ...insert(of, 0, 0), op: 't', after: null, key: Buffer.alloc(0) });
+
+  it('is one record in every partition, without a key, under one version, and a barrier', () => {
+    const encoder = new Encoder('p', routing, { term: 7, batchBytesMax: 1e6 }, new TailFilter(nothing));
+    const stored: Stored = new Map();
+    encoder.add([insert(transaction(1), 0, 5), truncate(transaction(2)), insert(transaction(3), 0, 5)], false, 1);
+    store(encoder, stored);
+    expect(stored.size).toBe(partitions);
+    const barriers = [...stored.values()].flatMap(({ records }) => records.filter(({ barrier }) => barrier !== undefined));
+    expect(barriers).toHaveLength(partitions);
+    const version = versionOf(transaction(2).versionPrefix, 0, 0);
+    for (const record of barriers) {
+      expect(record).toMatchObject({ key: null, barrier: partitions, version, open: false, term: 7, schemaId: 'abcd' });
+      expect(JSON.parse(Buffer.from(record.value ?? '').toString())).toMatchObject({
+        before: null,
+        after: null,
+        transaction: null,
+        op: 't',
+      });
+    }
+    for (const { records } of stored.values()) expect(records.map((one) => one.version)).toEqual(records.map((one) => one.version).sort());
+  });
+
+  it('G5: after a crash between its partitions it is written where it is missing, and nowhere twice', () => {
+    const version = versionOf(transaction(2).versionPrefix, 0, 0);
+    const last = { offset: 0, term: 1, version, transactionId: transaction(2).id };
+    const tail: Tail = { partitions: new Map([['p.shop.orders#1', { logId: 'L', startOffset: 0, endOffset: 1, last }]]) };
+    const encoder = new Encoder('p', routing, { term: 7, batchBytesMax: 1e6 }, new TailFilter(tail));
+    encoder.add([truncate(transaction(2))], false, 1);
+    expect(encoder.take().map(({ partition }) => partition)).toEqual(['p.shop.orders#0', 'p.shop.orders#2']);
+  });
+
+  it('ends an open transaction before it, and is never part of one', () => {
+    const encoder = new Encoder('p', routing, { term: 7, batchBytesMax: 1e6 }, new TailFilter(nothing));
+    const stored: Stored = new Map();
+    const [first, third] = [transaction(1), transaction(3)];
+    encoder.add([insert(first, 0, 5), insert(first, 1, 5)], true, 1);
+    encoder.add([truncate(transaction(2))], false, 1);
+    store(encoder, stored);
+    for (const { records } of stored.values()) expect(records.at(-1)).toMatchObject({ barrier: partitions, open: false });
+    expect([...stored.values()].flatMap(({ records }) => records.map(({ open }) => open)).filter(Boolean)).toHaveLength(1);
+    expect(() => encoder.add([insert(third, 0, 5), truncate(third)], true, 1)).toThrow('alone in its transaction');
   });
 });

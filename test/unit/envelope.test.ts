@@ -92,6 +92,21 @@ describe('envelope', () => {
     );
   });
 
+  test("a TRUNCATE has Debezium's fields in their order, and names its transaction by the GTID alone", () => {
+    const schema = schemaOf('golden', 'child');
+    const id = 'caf5fc7b-e586-11f1-8f88-02fc00000001:228153';
+    const truncate: RowChange = { ...change('c', null, null, schema, transactionOf(id)), op: 't', row: 0 };
+    const bytes = new EnvelopeWriter('mono').truncate(truncate, 1795254519801);
+    expect(Buffer.from(bytes).toString()).toBe(
+      '{"before":null,"after":null,"source":{"version":"0.1.0","connector":"mysql","name":"mono","ts_ms":1795254519771,' +
+        '"snapshot":"false","db":"golden","ts_us":1795254519771987,"table":"child","server_id":1,"gtid":"' +
+        `${id}","file":"binlog.000023","pos":4523243,"row":0},"transaction":null,"op":"t","ts_ms":1795254519801}`,
+    );
+    const event = readEnvelope(recordOf(bytes), schema, 'p@1');
+    expect(event).toMatchObject({ op: 'truncate', schema, transactionId: id });
+    expect(event).not.toHaveProperty('after');
+  });
+
   test('G9: after a huge row its memory is given back, and rows of any size still fit', () => {
     const writer = new EnvelopeWriter('p');
     const schema = schemaOf('d', 't');

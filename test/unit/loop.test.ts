@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { asCrossfadeError, CrossfadeError, type Fault } from '../../src/core/errors.ts';
 import { backOff, type LoopState, runLoop } from '../../src/runtime/loop.ts';
 
@@ -121,6 +121,16 @@ describe('the loop', () => {
       throw new TypeError('read after end');
     }, quiet.options);
     expect(quiet.said).toEqual([]);
+    const plain = rig();
+    const info = vi.fn();
+    await runLoop(
+      async ({ signal }) => {
+        plain.stop.abort();
+        signal.throwIfAborted();
+      },
+      { ...plain.options, logger: { ...plain.options.logger, info } },
+    );
+    expect(info).not.toHaveBeenCalled();
     const loud = rig();
     const session = async () => {
       loud.stop.abort();

@@ -10,6 +10,7 @@ describe('configuration', () => {
   test.each([
     ['mysql://me:p%40ss@db.internal:3307', { ...defaults, host: 'db.internal', port: 3307, user: 'me', password: 'p@ss' }],
     ['mysql://db', { ...defaults, host: 'db', user: 'root' }],
+    ['mariadb://me@db', { ...defaults, host: 'db', user: 'me' }],
     ['mysql://me@[::1]/', { ...defaults, host: '::1', user: 'me' }],
     [
       { url: 'mysql://me@db', tls: true },
@@ -22,6 +23,14 @@ describe('configuration', () => {
     [
       { url: 'mysql://me@db', start: { gtid: '' } },
       { ...defaults, host: 'db', user: 'me', start: { gtid: '' } },
+    ],
+    [
+      { url: 'mysql://me@db', start: { gtid: '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:tag:7' } },
+      { ...defaults, host: 'db', user: 'me', start: { gtid: '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:tag:7' } },
+    ],
+    [
+      { url: 'mysql://me@db', start: { gtid: '0-1-5,7-2-9' } },
+      { ...defaults, host: 'db', user: 'me', start: { gtid: '0-1-5,7-2-9' } },
     ],
     [
       { url: 'mysql://me@db', start: { file: 'binlog.000004', offset: 4 } },
@@ -39,6 +48,8 @@ describe('configuration', () => {
     [{ host: 'db' }],
     [{ url: 'mysql://db', hots: 'db' }],
     [{ url: 'mysql://db', start: { file: 'binlog', offset: 4 } }],
+    [{ url: 'mysql://db', start: { gtid: '0-1-5,3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5' } }],
+    [{ url: 'mysql://db', start: { gtid: 'binlog.000004' } }],
   ])('%j is refused', (input) => {
     expect(mysqlSchema.safeParse(input).success).toBe(false);
   });
@@ -63,8 +74,26 @@ describe('errors of the driver', () => {
     [
       { errno: 1236, message: 'A replica with the same server_uuid/server_id as this replica has connected to the source' },
       'SOURCE_SERVER_ID_TAKEN',
-      'retry',
+      'fatal',
     ],
+    [{ code: 'AUTH_SWITCH_PLUGIN_ERROR' }, 'SOURCE_AUTH', 'fatal'],
+    [{ errno: 1220, message: 'Error when executing command SHOW BINLOG EVENTS: Could not find target log' }, 'SOURCE_FAILED', 'retry'],
+    [{ errno: 4052, message: 'A slave with the same server_uuid/server_id is already connected' }, 'SOURCE_SERVER_ID_TAKEN', 'fatal'],
+    [{ errno: 1236, message: 'Could not find GTID state requested by slave in any binlog files.' }, 'SOURCE_POSITION_PURGED', 'fatal'],
+    [
+      { errno: 1236, message: "Error: connecting slave requested to start from GTID 0-1-99, which is not in the master's binlog" },
+      'SOURCE_HISTORY_DIVERGED',
+      'fatal',
+    ],
+    [
+      {
+        errno: 1236,
+        message: 'The binlog on the master is missing the GTID 0-1-4 requested by the slave, and GTID strict mode is enabled.',
+      },
+      'SOURCE_HISTORY_DIVERGED',
+      'fatal',
+    ],
+    [{ errno: 1236, message: 'log event entry exceeded max_allowed_packet; Increase max_allowed_packet' }, 'SOURCE_ROW_TOO_LARGE', 'fatal'],
     [{ errno: 1236, message: 'bogus data in log event; the first event' }, 'SOURCE_POSITION_INVALID', 'fatal'],
     [{ errno: 1236, message: 'something new' }, 'SOURCE_FAILED', 'fatal'],
     [{ errno: 9999, code: 'ER_WHATEVER', message: "near 'secret'" }, 'SOURCE_FAILED', 'fatal'],
@@ -79,13 +108,14 @@ describe('errors of the driver', () => {
 
 describe('positions', () => {
   const position: MysqlPosition = {
+    flavor: 'mysql',
     uuid: 'u',
     epoch: 1,
     gtid: null,
     file: 'binlog.000042',
     pos: 2 ** 33,
-    last: { file: 'binlog.000042', pos: 4, gtid: null, print: '00' },
-    xa: ['x'],
+    last: { file: 'binlog.000042', pos: 4, gtid: null, before: null, print: '00' },
+    xa: [{ xid: 'x', gtid: null, before: null, file: 'binlog.000041', pos: 4, captured: true }],
     throughUs: 5,
   };
   test('are text that comes back, and have a form for people', () => {
@@ -103,7 +133,9 @@ describe('positions', () => {
     { file: '' },
     { pos: 1.5 },
     { last: {} },
+    { flavor: 'oracle' },
     { xa: null },
+    { xa: ['x'] },
     { throughUs: 'now' },
   ])('%j is not one', (wrong) => {
     expect(() => parsePosition(JSON.stringify({ ...position, ...wrong }))).toThrow(

@@ -10,6 +10,7 @@ test.each([
   [`${uuid}:1`, `start: { gtid: '${uuid}:1' }`],
   [`${uuid}:tag:7`, `start: { gtid: '${uuid}:tag:1-7' }`],
   ['binlog.000007:1234', 'start: { file: binlog.000007, offset: 1234 }'],
+  ['0-1-42', "start: { gtid: '0-1-42' }"],
   ['something else', undefined],
   ['', undefined],
 ])('what comes behind %j is named as the configuration wants it', (transactionId, line) => {

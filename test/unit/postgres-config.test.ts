@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 
-import { postgresSchema } from '../../connectors/postgres/config.ts';
-import { quote, quoteText, targetOf } from '../../connectors/postgres/identifiers.ts';
+import { postgresSchema, valuePolicies, valuesSchema } from '../../connectors/postgres/config.ts';
+import { isTooLong, quote, quoteText, shortened, targetOf } from '../../connectors/postgres/identifiers.ts';
+import { readYaml } from '../../src/config-yaml.ts';
 
 describe('how a Postgres is named', () => {
   test('a URL and the same spelled out', () => {
@@ -62,4 +63,52 @@ describe('names', () => {
     expect(quoteText("it's")).toBe("'it''s'");
     expect(quoteText("\\'")).toBe(" E'\\\\'''");
   });
+});
+
+describe('what becomes of odd values', () => {
+  const yaml = (text: string) => {
+    const reading = readYaml(text);
+    return 'file' in reading ? reading.file.data : reading.problems;
+  };
+
+  test('exact or stop, where nothing is said', () => {
+    const exact = { nul: 'stop', zeroDate: 'stop', timeRange: 'stop', geometry: 'ewkb' };
+    expect(valuePolicies({}).of('any')).toEqual(exact);
+    expect(valuePolicies({ values: {} }).of('__proto__')).toEqual(exact);
+    expect(valuePolicies({ values: {} }).named).toEqual([]);
+  });
+
+  test('a column’s own go before the table’s; a bare null of YAML is the word', () => {
+    const values = valuesSchema.parse(
+      yaml('{ nul: strip, zeroDate: null, columns: { born: { zeroDate: 0001-01-01 }, shift: { timeRange: null, zeroDate: stop } } }'),
+    );
+    const policies = valuePolicies({ values });
+    expect(policies.of('other')).toMatchObject({ nul: 'strip', zeroDate: 'null', timeRange: 'stop' });
+    expect(policies.of('born')).toMatchObject({ nul: 'strip', zeroDate: '0001-01-01' });
+    expect(policies.of('shift')).toMatchObject({ nul: 'strip', zeroDate: 'stop', timeRange: 'null' });
+    expect(policies.named).toEqual(['born', 'shift']);
+  });
+
+  test.each(['0000-00-00', '2026-02-30', '2026-1-1', '0000-01-01', '2023-02-29', 'yesterday', '2026-13-01', '2026-01-00', ''])(
+    'the sentinel "%s" is no date',
+    (zeroDate) => {
+      expect(valuesSchema.safeParse({ zeroDate }).success).toBe(false);
+    },
+  );
+
+  test.each(['stop', 'null', null, '0001-01-01', '9999-12-31', '2024-02-29', '-infinity', 'infinity'])('zeroDate: %s', (zeroDate) => {
+    expect(valuesSchema.safeParse({ zeroDate }).success).toBe(true);
+  });
+
+  test('unknown settings are refused, for the table and for a column', () => {
+    expect(valuesSchema.safeParse({ zerodate: null }).success).toBe(false);
+    expect(valuesSchema.safeParse({ columns: { a: { nil: 'strip' } } }).success).toBe(false);
+    expect(valuesSchema.safeParse({ columns: { a: 'strip' } }).success).toBe(false);
+  });
+});
+
+test('names of over 63 bytes are too long, and are shortened by whole characters', () => {
+  expect([isTooLong('x'.repeat(63)), isTooLong('x'.repeat(64)), isTooLong('ä'.repeat(32))]).toEqual([false, true, true]);
+  expect(shortened('ä'.repeat(40))).toBe('ä'.repeat(31));
+  expect(shortened('😀'.repeat(20))).toBe('😀'.repeat(15));
 });

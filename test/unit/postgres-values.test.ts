@@ -2,7 +2,11 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import type { TargetColumn } from '../../connectors/postgres/catalog.ts';
-import { type Alteration, arrayLiteral, copyCell, Refused, textWriter } from '../../connectors/postgres/values.ts';
+import type { ColumnSchema } from '../../src/core/change.ts';
+import { arrayLiteral, copyCell } from '../../connectors/postgres/literals.ts';
+import { type Policy, Refused, strict } from '../../connectors/postgres/policy.ts';
+import { ewkb } from '../../connectors/postgres/values-binary.ts';
+import { textWriter } from '../../connectors/postgres/values.ts';
 import { oddText } from '../contract/sink-histories.ts';
 
 /** How Postgres reads an array literal and a line of COPY, by its documentation: small and slow. */
@@ -63,46 +67,136 @@ describe('literals', () => {
   });
 });
 
-describe('G6: a value that Postgres cannot hold stops, or becomes what the configuration says', () => {
-  const target = (base: string, typmod = -1): TargetColumn => ({
-    name: 'c',
-    base,
-    castType: base,
-    shownType: base,
-    typmod,
-    isEnum: false,
-    isArray: false,
-    notNull: false,
-    hasDefault: false,
-    generated: false,
-    identityAlways: false,
-  });
-  const text = { name: 'c', kind: 'string', type: 'varchar(9)', nullable: true } as const;
-  const date = { name: 'c', kind: 'date', type: 'date', nullable: true } as const;
-  const written = (nul: Alteration['nul'], zeroDate: Alteration['zeroDate'] = 'stop') => {
-    const told: string[] = [];
-    const policy = { nul, zeroDate, altered: (what: string) => void told.push(what) };
-    return { told, text: textWriter(text, target('varchar', 4 + 9), policy), date: textWriter(date, target('date'), policy) };
-  };
+const target = (base: string, typmod = -1, isArray = false): TargetColumn => ({
+  name: 'c',
+  base,
+  castType: base,
+  shownType: base,
+  typmod,
+  isEnum: false,
+  labels: [],
+  isArray,
+  delimiter: ',',
+  notNull: false,
+  hasDefault: false,
+  generated: false,
+  identityAlways: false,
+});
+const source = (kind: ColumnSchema['kind'], rest: Partial<ColumnSchema> = {}): ColumnSchema => ({
+  name: 'c',
+  kind,
+  type: kind,
+  nullable: true,
+  ...rest,
+});
 
-  test('by default both stop, and the remedy names the setting', () => {
-    const { text, date, told } = written('stop');
-    expect(() => text('a\0b')).toThrow(expect.objectContaining({ remedy: expect.stringContaining('`values: { nul: strip }`') as string }));
-    for (const day of ['0000-00-00', '2026-00-10', '2026-01-00'])
-      expect(() => date(day)).toThrow(
-        expect.objectContaining({ remedy: expect.stringContaining('`values: { zeroDate: null }`') as string }),
-      );
+/** A writer under policies, and what it said to have altered. */
+function written(column: ColumnSchema, to: TargetColumn, policies: Partial<Policy> = {}) {
+  const told: string[] = [];
+  return { told, write: textWriter(column, to, { ...strict, ...policies, altered: (what) => void told.push(what) }) };
+}
+const refusedWith = (remedy: string) => expect.objectContaining({ remedy: expect.stringContaining(remedy) as string }) as Error;
+
+describe('G6: a value that Postgres cannot hold stops, or becomes what the configuration says', () => {
+  const text = source('string', { type: 'varchar(9)' });
+  const noDates = ['0000-00-00', '2026-00-10', '2026-01-00', '0000-05-05', '2026-02-31', '2023-02-29', '1900-02-29', '2026-04-31'];
+
+  test('by default everything stops, and the remedy names the setting', () => {
+    const { write, told } = written(text, target('varchar', 4 + 9));
+    expect(() => write('a\0b')).toThrow(refusedWith('`values: { nul: strip }`'));
+    for (const day of noDates) {
+      expect(() => written(source('date'), target('date')).write(day)).toThrow(refusedWith('`values: { zeroDate: null }`'));
+      expect(() => written(source('datetime'), target('timestamp')).write(`${day}T00:00:00`)).toThrow(Refused);
+    }
+    for (const time of ['-00:00:01', '24:00:00.000001', '838:59:59'])
+      expect(() => written(source('time'), target('time')).write(time)).toThrow(refusedWith('`values: { timeRange: null }`'));
+    expect(() => written(source('json', { type: 'json' }), target('jsonb')).write('{"a": "\\u0000"}')).toThrow(refusedWith('nul: strip'));
     expect(told).toEqual([]);
   });
 
   test('with a policy they are written, counted, and nothing else is touched', () => {
-    const stripped = written('strip', 'null');
-    expect(['a\0b\0', 'plain', '\0'].map(stripped.text)).toEqual(['ab', 'plain', '']);
-    expect(['0000-00-00', '2026-11-21'].map(stripped.date)).toEqual([null, '2026-11-21']);
-    expect(stripped.told).toEqual(['nul', 'nul', 'zeroDate']);
-    const escaped = written('escape');
-    expect(escaped.text('a\0b')).toBe('a\\u0000b');
+    const stripped = written(text, target('varchar', 4 + 9), { nul: 'strip' });
+    expect(['a\0b\0', 'plain', '\0'].map(stripped.write)).toEqual(['ab', 'plain', '']);
+    expect(stripped.told).toEqual(['nul', 'nul']);
+    const nulled = written(source('date'), target('date'), { zeroDate: 'null' });
+    expect([...noDates, '2026-11-21'].map(nulled.write)).toEqual([...noDates.map(() => null), '2026-11-21']);
+    const escaped = written(text, target('varchar', 4 + 9), { nul: 'escape' });
+    expect(escaped.write('a\0b')).toBe('a\\u0000b');
     // What is written is measured, not what was given.
-    expect(() => escaped.text('\0\0')).toThrow(Refused);
+    expect(() => escaped.write('\0\0')).toThrow(Refused);
+    const within = written(source('time'), target('time'), { timeRange: 'null' });
+    expect(['-00:00:01', '24:00:00', '23:59:59.999999'].map(within.write)).toEqual([null, '24:00:00', '23:59:59.999999']);
+    expect(within.told).toEqual(['timeRange']);
+  });
+
+  test('a date of the configuration’s own stands for what is none', () => {
+    const { write, told } = written(source('datetime'), target('timestamp'), { zeroDate: '0001-01-01' });
+    expect(['0000-00-00T00:00:00', '2026-02-28T10:00:00'].map(write)).toEqual(['0001-01-01', '2026-02-28T10:00:00']);
+    expect(told).toEqual(['zeroDate']);
+  });
+
+  test('every day that the calendar has is a date', () => {
+    const { write } = written(source('date'), target('date'));
+    for (const day of ['2024-02-29', '2000-02-29', '0004-02-29', '2026-01-31', '2026-04-30', '9999-12-31', '0001-01-01'])
+      expect(write(day)).toBe(day);
+  });
+
+  test('U+0000 inside JSON, which is an escape there', () => {
+    const jsonb = (nul: Policy['nul']) => written(source('json', { type: 'json' }), target('jsonb'), { nul });
+    const value = String.raw`{"a\u0000": "\\u0000 \\\u0000", "b": "\\\\u0000"}`;
+    expect(jsonb('strip').write(value)).toBe(String.raw`{"a": "\\u0000 \\", "b": "\\\\u0000"}`);
+    const escaped = jsonb('escape').write(value) ?? '';
+    expect(JSON.parse(escaped)).toEqual({ 'a\\u0000': '\\u0000 \\\\u0000', b: '\\\\u0000' });
+    // Escaped backslashes alone are no U+0000.
+    expect(jsonb('stop').write(String.raw`"\\u0000"`)).toBe(String.raw`"\\u0000"`);
+    // json and text keep the escape as it is.
+    expect(written(source('json', { type: 'json' }), target('json')).write(value)).toBe(value);
+  });
+
+  test.each([
+    ['{"a": 1, "a": 2}', true],
+    ['{"a": 1, "b": {"a": 2, "c": [{"a": 1}, {"a": 1}]}}', false],
+    ['{"a": {"b": 1, "b": 2}}', true],
+    [String.raw`{"a": 1, "\u0061": 2}`, true],
+    ['["a", "a", {"x": "a"}]', false],
+    [String.raw`{"a\"": 1, "a": "{\"a\": 1, \"a\": 2}"}`, false],
+    ['{"a": [{"b": 1}], "a": 1}', true],
+    ['not json "a" "a"', false],
+  ])('a text that goes to jsonb must not name anything twice: %s', (value, isRefused) => {
+    const { write } = written(source('string', { type: 'longtext' }), target('jsonb'));
+    if (isRefused) expect(() => write(value)).toThrow(refusedWith('json or text'));
+    else expect(write(value)).toBe(value);
+  });
+});
+
+describe('geometries and vectors', () => {
+  const little = Buffer.from('0101000000000000000000f03f0000000000000040', 'hex');
+  const big = Buffer.from('00000000013ff00000000000004000000000000000', 'hex');
+
+  test('EWKB holds the SRID where there is one, in the value’s own byte order', () => {
+    expect(ewkb({ wkb: little, srid: 0 })).toEqual(little);
+    expect(ewkb({ wkb: little, srid: null })).toEqual(little);
+    expect(ewkb({ wkb: little, srid: 4326 }).toString('hex')).toBe('0101000020e6100000000000000000f03f0000000000000040');
+    expect(ewkb({ wkb: big, srid: 4326 }).toString('hex')).toBe('0020000001000010e63ff00000000000004000000000000000');
+  });
+
+  test('as plain WKB when asked for, and the lost SRID is counted', () => {
+    const { write, told } = written(source('geometry'), target('bytea'), { geometry: 'wkb' });
+    expect([0, 4326].map((srid) => write({ wkb: little, srid }))).toEqual([`\\x${little.toString('hex')}`, `\\x${little.toString('hex')}`]);
+    expect(told).toEqual(['srid']);
+  });
+
+  test('a vector in each form', () => {
+    const value = [1.5, -0, 3.4028235e38, 1e-45];
+    expect(written(source('vector'), target('_float4', -1, true)).write(value)).toBe('{1.5,-0,3.4028235e+38,1e-45}');
+    expect(written(source('vector'), target('vector')).write(value)).toBe('[1.5,-0,3.4028235e+38,1e-45]');
+    expect(written(source('vector'), target('bytea')).write(value)).toBe('\\x0000c03f00000080ffff7f7f01000000');
+    expect(() => written(source('vector'), target('vector')).write('[1]')).toThrow(Refused);
+  });
+
+  test('numbers and booleans that have no place', () => {
+    expect(() => written(source('double'), target('numeric')).write(-0)).toThrow(Refused);
+    expect(() => written(source('integer', { bits: 8 }), target('bool')).write(2)).toThrow(Refused);
+    expect([0, 1].map(written(source('integer', { bits: 8 }), target('bool')).write)).toEqual(['f', 't']);
   });
 });

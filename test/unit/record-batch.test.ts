@@ -3,38 +3,41 @@ import { describe, expect, test } from 'vitest';
 import { codec } from '../../src/codec.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import { decodeRecordBatch, RecordBatchBuilder } from '../../src/core/record-batch.ts';
-import { EncodedHeaders } from '../../src/core/record-headers.ts';
+import { barrierHeader, EncodedHeaders } from '../../src/core/record-headers.ts';
 import { versionOf, versionPrefix } from '../../src/core/version.ts';
 
 const plain = { ...codec, compress: (bytes: Uint8Array) => bytes };
 
 interface Row {
   readonly timestampMs: number;
-  readonly key: Uint8Array;
+  readonly key: Uint8Array | null;
   readonly value: Uint8Array | null;
   readonly term: number;
   readonly committedAtUs: number;
   readonly schemaId: string;
   readonly offset: number;
+  readonly barrier: number | null;
   readonly extra: readonly (readonly [string, Uint8Array])[];
 }
 
 const bytes = fc.uint8Array({ maxLength: 300 });
 const row: fc.Arbitrary<Row> = fc.record({
   timestampMs: fc.integer({ min: 0, max: 4e12 }),
-  key: bytes,
+  key: fc.option(bytes),
   value: fc.option(bytes),
   term: fc.integer({ min: 0, max: 2 ** 31 }),
   committedAtUs: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
   schemaId: fc.constantFrom('a1b2c3d4', 'ffffffffffffffff'),
   offset: fc.integer({ min: 0, max: 2 ** 40 }),
+  barrier: fc.option(fc.integer({ min: 1, max: 2 ** 31 })),
   extra: fc.array(fc.tuple(fc.constantFrom('__debezium.newkey', '__debezium.oldkey', 'later'), bytes), { maxLength: 3 }),
 });
 
 function build(rows: readonly Row[]): RecordBatchBuilder {
   const batch = new RecordBatchBuilder();
-  for (const { timestampMs, key, value, term, committedAtUs, schemaId, offset, extra } of rows) {
-    const headers = EncodedHeaders.of(term, committedAtUs, schemaId, extra);
+  for (const { timestampMs, key, value, term, committedAtUs, schemaId, offset, extra, barrier } of rows) {
+    const more = barrier === null ? extra : [...extra, barrierHeader(barrier)];
+    const headers = EncodedHeaders.of(term, committedAtUs, schemaId, more);
     headers.version = versionOf(versionPrefix({ epoch: 1, file: 2, offset }), 3, 2);
     batch.add(timestampMs, key, value, headers, `gtid:${offset}`);
   }
@@ -57,7 +60,7 @@ describe('record batch', () => {
           const used = zstd ? codec : plain;
           const records = decodeRecordBatch(batch.finish(used, base), used, 'p@0', zstd ? batch.bytes : 0);
           expect(records.map(({ key, value, ...rest }) => ({ ...rest, key: array(key), value: array(value) }))).toEqual(
-            rows.map(({ timestampMs, key, value, term, committedAtUs, schemaId, offset }, index) => ({
+            rows.map(({ timestampMs, key, value, term, committedAtUs, schemaId, offset, barrier }, index) => ({
               offset: base + index,
               timestampMs,
               key: array(key),
@@ -67,6 +70,7 @@ describe('record batch', () => {
               committedAtUs,
               schemaId,
               open: false,
+              ...(barrier === null ? {} : { barrier }),
             })),
           );
           expect(batch.lastTransactionId).toBe(`gtid:${rows.at(-1)?.offset}`);

@@ -1,7 +1,14 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { parseKeyTemplate, renderKey, templatesMayMeet, type KeyTemplate } from '../../connectors/redis/key-template.ts';
+import {
+  keyMatcher,
+  keyPattern,
+  parseKeyTemplate,
+  renderKey,
+  templatesMayMeet,
+  type KeyTemplate,
+} from '../../connectors/redis/key-template.ts';
 
 const seed = Date.now() % 2 ** 31;
 process.stdout.write(`redis key templates: seed ${seed}\n`);
@@ -46,6 +53,46 @@ describe('parsing', () => {
   });
 });
 
+describe('finding the keys of a template', () => {
+  /** Redis' own matching, as far as the patterns go: a star, and escaped characters. */
+  const globMatches = (pattern: string, key: string) =>
+    new RegExp(
+      `^${pattern.replace(/\\\\(.)|([*])|([^*\\\\])/gsu, (_, escaped?: string, star?: string, plain?: string) => (star ? '.*' : literalPattern(escaped ?? plain ?? '')))}$`,
+      'su',
+    ).test(key);
+  const literalPattern = (character: string) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
+
+  test('G4: a rendered key is found by the pattern and taken for one, whatever is in the template and in the values', () => {
+    fc.assert(
+      fc.property(twoColumns, text, text, (of, a, b) => {
+        const key = renderKey(of, { a, b }) ?? '';
+        expect(keyMatcher(of)(key)).toBe(true);
+        expect(globMatches(keyPattern(of), key)).toBe(true);
+      }),
+      { seed, numRuns: 3000 },
+    );
+  });
+
+  test('G4: the rows of another template that cannot meet it are never taken for its own', () => {
+    fc.assert(
+      fc.property(twoColumns, twoColumns, text, text, (one, other, a, b) => {
+        fc.pre(!templatesMayMeet(one, other));
+        expect(keyMatcher(one)(renderKey(other, { a, b }) ?? '')).toBe(false);
+      }),
+      { seed, numRuns: 3000 },
+    );
+    const orders = template('order:{id}');
+    expect(['order:1', 'order:', 'order:1:lines', 'order:a%3Ab', 'xorder:1', 'order:é'].map(keyMatcher(orders))).toEqual([
+      true,
+      true,
+      false,
+      true,
+      false,
+      false,
+    ]);
+  });
+});
+
 describe('rendering', () => {
   test('values are percent-encoded, all kinds of them', () => {
     const stock = template('stock:{sku}');
@@ -57,6 +104,8 @@ describe('rendering', () => {
     expect(key(true)).toBe('stock:1');
     expect(key(Buffer.from([0, 0x41, 0xff]))).toBe('stock:%00A%FF');
     expect(key('')).toBe('stock:');
+    expect(key([1.5, -0])).toBe('stock:%5B1.5%2C-0%5D');
+    expect(key({ wkb: Buffer.from([1]), srid: null })).toBe('stock:%7B%22wkb%22%3A%22AQ%3D%3D%22%2C%22srid%22%3Anull%7D');
   });
 
   test('NULL, a missing column and broken text have no key', () => {

@@ -116,3 +116,29 @@ test('rows without a key are poison, a missing column and a column named __versi
   expect(thrown({ op: 'insert', after: { ...row('a'), __version: '1' } }, clash)).toThrow(code('CONFIG_INVALID', 'fatal'));
   expect(() => hashMapping({ source: schema.table, transforms: [], target: '', options: {} })).toThrow(code('CONFIG_INVALID', 'fatal'));
 });
+
+test('G6: every kind of value has its text', () => {
+  const kinds = {
+    integer: 18_446_744_073_709_551_615n,
+    float: -0,
+    boolean: true,
+    bytes: Buffer.from([0, 255]),
+    geometry: { wkb: Buffer.from('AQEAAAAAAAAAAAAAQAAAAAAAAPA/', 'base64'), srid: 4326 },
+    vector: [1.5, -0, 3.4028235e38],
+    gone: null,
+  };
+  const wide: TableSchema = { ...schema, columns: ['sku', ...Object.keys(kinds)].map(column) };
+  const after = { sku: 'a', ...kinds };
+  const event = { op: 'insert' as const, after, schema: wide, version: version(1), committedAtUs: 1, transactionId: 't' };
+  const [part] = partsOf(foldByTargetKey([{ mapping: 0, event }], mappings));
+  const values = part?.args.slice(-7).map((value) => (typeof value === 'string' ? value : value.toString('hex')));
+  expect(values).toEqual([
+    'a',
+    '18446744073709551615',
+    '-0',
+    '1',
+    '00ff',
+    '{"wkb":"AQEAAAAAAAAAAAAAQAAAAAAAAPA/","srid":4326}',
+    '[1.5,-0,3.4028235e+38]',
+  ]);
+});

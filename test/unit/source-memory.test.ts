@@ -20,6 +20,7 @@ sourceContract('memory', async (): Promise<SourceHarness> => {
     open: async (tables, options) => openMemorySource(server, { tables, heartbeatMs: 5, batchTransactions: () => 3, ...options }),
     execute: async (statements) => server.commit(statements),
     rollback: async () => undefined,
+    truncate: async (table) => server.truncate(table),
     addColumn: async (table, name) => {
       const column: ColumnSchema = { name, kind: 'string', nullable: true, type: 'varchar(40)', length: 40 };
       server.addColumn(table, column);
@@ -60,5 +61,9 @@ test('its tables after every transaction can be told from the binlog alone', () 
   expect(counts).toEqual([0, 1, 1, 0]);
   server.loseLast(1);
   expect(server.rows(people)).toEqual(server.rowsAfter(people, server.transactions.length));
+  expect(server.rows(people).size).toBe(1);
+  server.truncate(people);
+  expect([server.rows(people).size, server.rowsAfter(people, server.transactions.length).size]).toEqual([0, 0]);
+  server.loseLast(1);
   expect(server.rows(people).size).toBe(1);
 });

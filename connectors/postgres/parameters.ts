@@ -1,0 +1,70 @@
+/** Rows into the parameters of a statement, or into the rows of a COPY. */
+import { invariant } from '../../src/core/assert.ts';
+import type { Row, Value } from '../../src/core/change.ts';
+import { CrossfadeError } from '../../src/core/errors.ts';
+import { arrayLiteral, copyCell } from './literals.ts';
+import type { PlannedColumn, TablePlan } from './plan.ts';
+import { Refused } from './policy.ts';
+
+/** One array a column. Throws errors that name the column where a value is refused. */
+export function columnArrays(plan: TablePlan, columns: readonly PlannedColumn[], rows: readonly Row[]): (string | Buffer)[] {
+  return columns.map((column) => {
+    const { toText, toBytes } = column;
+    if (toBytes) return byteaArray(rows.map((row) => cell(plan, column, row, toBytes)));
+    return arrayLiteral(rows.map((row) => cell(plan, column, row, toText)));
+  });
+}
+
+/** The values of one row; a large one is on its way to the server only once more then. */
+export function rowValues(plan: TablePlan, row: Row): (string | Buffer | null)[] {
+  return plan.columns.map((column) => {
+    const { toText, toBytes } = column;
+    return toBytes ? cell(plan, column, row, toBytes) : cell(plan, column, row, toText);
+  });
+}
+
+const byteaOid = 17;
+
+/** An array of bytea in the server's binary form: dimensions, element type, then each element behind its length. */
+function byteaArray(cells: readonly (Buffer | null)[]): Buffer {
+  const bytes = Buffer.allocUnsafe(cells.reduce((sum, one) => sum + 4 + (one?.length ?? 0), 20));
+  const head = [1, cells.includes(null) ? 1 : 0, byteaOid, cells.length, 1];
+  let at = 0;
+  for (const number of head) at = bytes.writeInt32BE(number, at);
+  for (const one of cells) {
+    at = bytes.writeInt32BE(one?.length ?? -1, at);
+    if (one) at += one.copy(bytes, at);
+  }
+  return bytes;
+}
+
+export function copyText(plan: TablePlan, rows: readonly Row[]): Buffer {
+  const { columns } = plan;
+  let text = '';
+  for (const row of rows) {
+    for (let index = 0; index < columns.length; index += 1) {
+      const column = columns[index] as PlannedColumn;
+      if (index > 0) text += '\t';
+      text += copyCell(cell(plan, column, row, column.toText));
+    }
+    text += '\n';
+  }
+  return Buffer.from(text, 'utf8');
+}
+
+function cell<T>(plan: TablePlan, { source, target }: PlannedColumn, row: Row, write: (value: Exclude<Value, null>) => T | null): T | null {
+  const value = row[source.name];
+  if (value === null) return null;
+  invariant(value !== undefined, `a row of ${plan.title} lacks its column ${source.name}`);
+  try {
+    return write(value);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    throw new CrossfadeError({
+      code: 'TARGET_VALUE_REFUSED',
+      fault: 'poison',
+      message: `${plan.title}: column "${source.name}" (${source.type} → ${target.shownType}): ${error.message}`,
+      remedy: error.remedy,
+    });
+  }
+}

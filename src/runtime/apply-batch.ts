@@ -1,0 +1,105 @@
+/** Log records → batches of a sink: shapes looked up, envelopes read, transforms applied. */
+import { invariant } from '../core/assert.ts';
+import { type ChangeEvent, type TableSchema, tableName } from '../core/change.ts';
+import { readEnvelope } from '../core/envelope.ts';
+import { CrossfadeError } from '../core/errors.ts';
+import type { Log, LogRecord, PartitionId } from '../core/log-port.ts';
+import { partitionsOf, topicOf } from '../core/partition.ts';
+import type { Entry, Mapping, SinkBatch } from '../core/sink-port.ts';
+import { shapeRuns } from './shape-runs.ts';
+
+export interface BatchParts {
+  readonly mappings: readonly Mapping[];
+  /** Digest of the mappings behind a partition: progress made under others is not ours. */
+  readonly mappingHash: (partition: PartitionId) => string;
+}
+
+export class Batches {
+  readonly #parts: BatchParts;
+  readonly #log: Log;
+  readonly #byTable = new Map<string, readonly number[]>();
+  readonly #schemas = new Map<string, TableSchema>();
+
+  constructor(parts: BatchParts, log: Log) {
+    this.#parts = parts;
+    this.#log = log;
+    for (const [index, { source }] of parts.mappings.entries()) {
+      const name = tableName(source);
+      this.#byTable.set(name, [...(this.#byTable.get(name) ?? []), index]);
+    }
+  }
+
+  /** Before anything else is asked about these records. */
+  async lookUpShapes(partition: PartitionId, records: readonly LogRecord[]): Promise<void> {
+    for (const { schemaId, offset } of records) if (!this.#schemas.has(schemaId)) await this.#lookUp(schemaId, partition, offset);
+  }
+
+  /** What can be folded together, in order. */
+  runs(records: readonly LogRecord[]): LogRecord[][] {
+    return shapeRuns(records, this.#schemas);
+  }
+
+  /** One run as one batch. */
+  of(partition: PartitionId, logId: string, records: readonly LogRecord[], nextOffset: number): SinkBatch {
+    const entries: Entry[] = [];
+    let transactionId = '';
+    for (const record of records) {
+      if (record.value === null) continue;
+      const event = this.#event(record, partition);
+      transactionId = event.transactionId;
+      this.#transform(event, entries);
+    }
+    const last = records.at(-1);
+    invariant(last !== undefined, 'a run has records');
+    const { offset: lastOffset, term, version, committedAtUs, barrier } = last;
+    const place = { logId, nextOffset, lastOffset, term, version };
+    const progress = { ...place, transactionId, committedAtUs, mappingHash: this.#parts.mappingHash(partition) };
+    const batch = { partition, entries, progress, open: last.open };
+    // Of a table that nobody maps here a TRUNCATE has nothing to do, and no partition needs to wait for another.
+    if (barrier === undefined || entries.length === 0) return batch;
+    return { ...batch, barrier: partitionsOf({ topic: topicOf(partition), partitions: barrier }) };
+  }
+
+  #transform(event: ChangeEvent, entries: Entry[]): void {
+    for (const mapping of this.#byTable.get(tableName(event.schema.table)) ?? []) {
+      let events: readonly ChangeEvent[] = [event];
+      for (const transform of this.#parts.mappings[mapping]?.transforms ?? []) {
+        events = events.length === 1 ? transform.change(events[0] as ChangeEvent) : events.flatMap((one) => transform.change(one));
+      }
+      for (const one of events) entries.push({ mapping, event: one });
+    }
+  }
+
+  #event(record: LogRecord, partition: PartitionId): ChangeEvent {
+    const where = `${partition} offset ${record.offset}`;
+    const schema = this.#schemas.get(record.schemaId);
+    invariant(schema !== undefined, 'the shapes of a delivery were looked up');
+    const event = readEnvelope(record, schema, where);
+    invariant(event !== undefined, 'a tombstone is not an event');
+    if ((event.op === 'truncate') !== (record.barrier !== undefined)) throw noBarrier(where);
+    return event;
+  }
+
+  async #lookUp(id: string, partition: PartitionId, offset: number): Promise<void> {
+    const schema = await this.#log.schema(id);
+    if (schema === undefined) {
+      throw new CrossfadeError({
+        code: 'LOG_SCHEMA_MISSING',
+        fault: 'fatal',
+        message: `the record at ${partition} offset ${offset} names schema ${id}, which the log does not define`,
+        remedy: 'The log was damaged or written by an incompatible release. Nothing after this record was applied; see the runbook.',
+      });
+    }
+    this.#schemas.set(id, schema);
+  }
+}
+
+function noBarrier(where: string): CrossfadeError {
+  return new CrossfadeError({
+    code: 'ENVELOPE_INVALID',
+    fault: 'fatal',
+    message: `the record at ${where} is not a change event of ours: a TRUNCATE has the header "barrier", and nothing else has it`,
+    remedy:
+      'Somebody else wrote to the log, or it was written by an incompatible release. Nothing after this record was applied; see the runbook.',
+  });
+}

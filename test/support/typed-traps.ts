@@ -1,0 +1,252 @@
+/** What a peer or a package got wrong, value by value, with what must come out spelled out by hand. */
+import type { Carriage, Landing } from './typed-carry.ts';
+import type { Flavor } from './typed-values.ts';
+
+export interface Trap extends Carriage, Landing {
+  readonly name: string;
+  readonly only?: Flavor;
+  readonly log: readonly unknown[];
+  readonly shown: readonly (string | null)[];
+}
+const microseconds = '(extract(epoch FROM c) * 1000000)::bigint::text';
+const moment = `to_char(c, 'YYYY-MM-DD HH24:MI:SS.US')`;
+
+/** What must come out, spelled out by hand. */
+export const traps: readonly Trap[] = [
+  {
+    name: 'TINYINT(1) is an integer, and 2 is legal',
+    type: 'TINYINT(1)',
+    values: ['0', '1', '2', '-128', 'NULL'],
+    log: [0, 1, 2, -128, null],
+    shown: ['0', '1', '2', '-128', null],
+  },
+  {
+    name: 'TINYINT(1) is boolean where the target says so',
+    type: 'TINYINT(1)',
+    values: ['0', '1', 'NULL'],
+    target: 'boolean',
+    log: [0, 1, null],
+    shown: ['false', 'true', null],
+  },
+  {
+    name: 'BIGINT UNSIGNED beyond 2^63 is not negative, beyond 2^53 not rounded',
+    type: 'BIGINT UNSIGNED',
+    values: ['18446744073709551615', '9223372036854775808', '9007199254740993'],
+    log: [18446744073709551615n, 9223372036854775808n, 9007199254740993n],
+    shown: ['18446744073709551615', '9223372036854775808', '9007199254740993'],
+  },
+  {
+    name: 'BIGINT beyond 2^53 is not rounded',
+    type: 'BIGINT',
+    values: ['9007199254740993', '-9223372036854775808'],
+    log: [9007199254740993n, -9223372036854775808n],
+    shown: ['9007199254740993', '-9223372036854775808'],
+  },
+  {
+    name: 'DECIMAL(65,30) has all its digits',
+    type: 'DECIMAL(65,30)',
+    values: [`${'9'.repeat(35)}.${'9'.repeat(30)}`, `-0.${'0'.repeat(29)}1`],
+    log: [`${'9'.repeat(35)}.${'9'.repeat(30)}`, `-0.${'0'.repeat(29)}1`],
+    shown: [`${'9'.repeat(35)}.${'9'.repeat(30)}`, `-0.${'0'.repeat(29)}1`],
+  },
+  {
+    name: 'FLOAT 16777216 is not 16777200, 1.1 not 1.100000023841858',
+    type: 'FLOAT',
+    values: ['16777216', '1.1', '3.40282e38'],
+    log: [16777216, 1.1, 3.40282e38],
+    shown: ['1.6777216e+07', '1.1', '3.40282e+38'],
+  },
+  { name: 'FLOAT -0 stays -0', type: 'FLOAT', only: 'mysql', values: ['-0e0'], log: [-0], shown: ['-0'] },
+  // MariaDB itself makes 0 of it.
+  {
+    name: 'DOUBLE -0 stays -0',
+    type: 'DOUBLE',
+    only: 'mysql',
+    values: ['0e0 * -1', '0e0', '5e-324'],
+    log: [-0, 0, 5e-324],
+    shown: ['-0', '0', '5e-324'],
+  },
+  {
+    name: 'BIT(12) keeps its order of bytes, as Debezium has it in the log',
+    type: 'BIT(12)',
+    values: ["b'101010101011'", "b'1'"],
+    log: ['qwo=', 'AQA='],
+    shown: ['101010101011', '000000000001'],
+  },
+  {
+    name: 'BIT(1) is a boolean',
+    type: 'BIT(1)',
+    values: ["b'1'", "b'0'", 'NULL'],
+    log: [true, false, null],
+    shown: ['true', 'false', null],
+  },
+  {
+    name: 'BINARY(4) keeps its padding of 0x00',
+    type: 'BINARY(4)',
+    values: ["X'01'", "X'2020'", "X''"],
+    log: ['AQAAAA==', 'ICAAAA==', 'AAAAAA=='],
+    shown: ['\\x01000000', '\\x20200000', '\\x00000000'],
+  },
+  {
+    name: 'an unknown label of an ENUM is an empty text and does not vanish',
+    type: "ENUM('a','b') NOT NULL",
+    values: ["'c'", "''", '0', "'b'"],
+    log: ['', '', '', 'b'],
+    shown: ['', '', '', 'b'],
+  },
+  {
+    name: 'labels with commas, quotes and backslashes stay as they are',
+    type: `ENUM('a,b','it''s','say "hi"','back\\\\slash')`,
+    values: ['1', '2', '3', '4'],
+    log: ['a,b', "it's", 'say "hi"', 'back\\slash'],
+    shown: ['a,b', "it's", 'say "hi"', 'back\\slash'],
+  },
+  {
+    name: 'a label beyond the BMP, which information_schema shows as a question mark',
+    type: "ENUM('😀','?') CHARACTER SET utf8mb4",
+    values: ['1', '2'],
+    log: ['😀', '?'],
+    shown: ['😀', '?'],
+  },
+  {
+    name: 'a SET into text[]',
+    type: "SET('a','b c','d\"e')",
+    values: ['7', "''", '2', 'NULL'],
+    target: 'text[]',
+    log: ['a,b c,d"e', '', 'b c', null],
+    shown: ['{a,"b c","d\\"e"}', '{}', '{"b c"}', null],
+  },
+  {
+    name: 'YEAR 0000 is 0, neither 1900 nor 2000',
+    type: 'YEAR',
+    values: ["'0000'", '1901', '2155'],
+    log: [0, 1901, 2155],
+    shown: ['0', '1901', '2155'],
+  },
+  {
+    name: 'the year 18 is not 2018',
+    type: 'DATE',
+    values: ["'0018-11-21'", "'0099-01-01'", "'0001-01-01'"],
+    log: ['0018-11-21', '0099-01-01', '0001-01-01'],
+    shown: ['0018-11-21', '0099-01-01', '0001-01-01'],
+  },
+  {
+    name: 'the year 18 of a DATETIME is not 2018',
+    type: 'DATETIME(6)',
+    values: ["'0018-11-21 01:02:03.000004'"],
+    show: moment,
+    log: ['0018-11-21T01:02:03.000004'],
+    shown: ['0018-11-21 01:02:03.000004'],
+  },
+  {
+    name: 'TIME is signed, goes beyond a day, and keeps its sign where its first parts are zero',
+    type: 'TIME(6)',
+    values: ["'-00:00:00.000001'", "'-00:00:01'", "'838:59:59'", "'-838:59:59'", "'-10:11:12.5'"],
+    show: microseconds,
+    log: ['-00:00:00.000001', '-00:00:01.000000', '838:59:59.000000', '-838:59:59.000000', '-10:11:12.500000'],
+    shown: ['-1', '-1000000', '3020399000000', '-3020399000000', '-36672500000'],
+  },
+  {
+    name: 'a TIME of one day into a time column',
+    type: 'TIME(3)',
+    values: ["'23:59:59.999'", "'00:00:00'"],
+    target: 'time(3)',
+    log: ['23:59:59.999', '00:00:00.000'],
+    shown: ['23:59:59.999', '00:00:00'],
+  },
+  {
+    name: 'a DATETIME is no instant: an hour that no zone has stays',
+    type: 'DATETIME(6)',
+    values: ["'2025-03-30 02:30:00.123456'"],
+    show: moment,
+    log: ['2025-03-30T02:30:00.123456'],
+    shown: ['2025-03-30 02:30:00.123456'],
+  },
+  {
+    name: 'a TIMESTAMP is an instant, whatever zone its session had',
+    type: 'TIMESTAMP(6) NULL DEFAULT NULL',
+    values: ["'2026-11-21 10:00:00.000001'"],
+    session: ["SET time_zone = '+05:30'", "SET time_zone = '+00:00'"],
+    show: `to_char(c AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')`,
+    log: ['2026-11-21T04:30:00.000001Z'],
+    shown: ['2026-11-21 04:30:00.000001'],
+  },
+  {
+    name: 'NULL stays NULL in a column that has a default',
+    type: "VARCHAR(9) DEFAULT 'x'",
+    values: ['NULL', "'y'", 'DEFAULT'],
+    log: [null, 'y', 'x'],
+    shown: [null, 'y', 'x'],
+  },
+  {
+    name: 'trailing spaces of a VARCHAR stay, those of a CHAR are not there for anybody',
+    type: 'VARCHAR(9)',
+    values: ["'x  '", "' '", "''"],
+    log: ['x  ', ' ', ''],
+    shown: ['x  ', ' ', ''],
+  },
+  {
+    name: 'a point keeps its SRID and the order of its axes',
+    type: 'POINT',
+    values: ["ST_GeomFromText('POINT(1 2)', 4326)", "ST_GeomFromText('POINT(1 2)', 0)"],
+    only: 'mysql',
+    log: [
+      { wkb: 'AQEAAAAAAAAAAAAAQAAAAAAAAPA/', srid: 4326 },
+      { wkb: 'AQEAAAAAAAAAAADwPwAAAAAAAABA', srid: null },
+    ],
+    shown: ['\\x0101000020e61000000000000000000040000000000000f03f', '\\x0101000000000000000000f03f0000000000000040'],
+  },
+  {
+    name: 'a VECTOR is a list of float32',
+    type: 'VECTOR(3)',
+    values: ["string_to_vector('[1.1,-0,16777216]')"],
+    only: 'mysql',
+    log: [[1.1, -0, 16777216]],
+    shown: ['{1.1,-0,1.6777216e+07}'],
+  },
+  {
+    name: 'JSON keeps decimals, temporals, binary and big integers as the server prints them',
+    type: 'JSON',
+    only: 'mysql',
+    values: [
+      `JSON_OBJECT('d', CAST('1.10' AS DECIMAL(10,2)), 't', CAST('-10:11:12' AS TIME), 'm', CAST('2026-11-21 01:02:03.000004' AS DATETIME(6)), 'u', 18446744073709551615, 'b', CAST(X'00ff' AS BINARY))`,
+    ],
+    show: `jsonb_build_array(c->'d', c->'t', c->'m', c->'u', c->'b')::text`,
+    log: ['{"b": "base64:type15:AP8=", "d": 1.10, "m": "2026-11-21 01:02:03.000004", "t": "-10:11:12.000000", "u": 18446744073709551615}'],
+    shown: ['[1.10, "-10:11:12.000000", "2026-11-21 01:02:03.000004", 18446744073709551615, "base64:type15:AP8="]'],
+  },
+  {
+    name: 'JSON with the keys of an object of JavaScript, and of its prototype',
+    type: 'JSON',
+    only: 'mysql',
+    values: [`'{"__proto__": {"a": 1}, "constructor": 2, "b": 3, "aa": 4}'`],
+    log: ['{"b": 3, "aa": 4, "__proto__": {"a": 1}, "constructor": 2}'],
+    shown: ['{"b": 3, "aa": 4, "__proto__": {"a": 1}, "constructor": 2}'],
+  },
+  {
+    name: 'an UUID is one in any spelling',
+    type: 'UUID',
+    only: 'mariadb',
+    values: ["'123E4567-E89B-12D3-A456-426655440000'", "'123e4567e89b12d3a456426655440000'"],
+    log: ['123e4567-e89b-12d3-a456-426655440000', '123e4567-e89b-12d3-a456-426655440000'],
+    shown: ['123e4567-e89b-12d3-a456-426655440000', '123e4567-e89b-12d3-a456-426655440000'],
+  },
+  {
+    name: 'JSON into a json column is the very text; jsonb keeps the numbers, not their spelling, and no sign of zero',
+    type: 'JSON',
+    only: 'mysql',
+    values: [`'[1e20, -0.0, 1.10]'`],
+    target: 'json',
+    log: ['[1e20, -0.0, 1.1]'],
+    shown: ['[1e20, -0.0, 1.1]'],
+  },
+  {
+    name: 'JSON into jsonb keeps every number, beyond 2^53 and below 1e-300',
+    type: 'JSON',
+    only: 'mysql',
+    values: [`'[9007199254740993, 1e-300, 1e20]'`],
+    show: `(c = '[9007199254740993, 1e-300, 100000000000000000000]'::jsonb)::text`,
+    log: ['[9007199254740993, 1e-300, 1e20]'],
+    shown: ['true'],
+  },
+];
