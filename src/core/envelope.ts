@@ -5,6 +5,7 @@
 import type { ChangeEvent, Row, TableSchema } from './change.ts';
 import { CrossfadeError } from './errors.ts';
 import { parseExactJson } from './exact-json.ts';
+import { parseLargeJson } from './large-json.ts';
 import type { LogRecord } from './log-port.ts';
 import type { RowChange, Transaction } from './source-port.ts';
 import { rowReader } from './row-json.ts';
@@ -122,7 +123,7 @@ export function readEnvelope(record: LogRecord, schema: TableSchema, where: stri
 function parseEnvelope(bytes: Uint8Array, where: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = parseExactJson(utf8(bytes));
+    value = bytes.length > largeBytes ? parseLargeJson(bytes) : parseExactJson(utf8(bytes));
   } catch {
     throw invalid(where, 'its value is not JSON');
   }
