@@ -13,6 +13,7 @@ const usual: LargeJsonLimits = { textBytes: 64 * 1024, pieceBytes: 256 * 1024 };
 
 const quote = 0x22;
 const backslash = 0x5c;
+const colon = 0x3a;
 const letterU = 0x75;
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -27,7 +28,7 @@ export function parseLargeJson(bytes: Uint8Array, limits: LargeJsonLimits = usua
   for (let open = buffer.indexOf(quote); open >= 0; ) {
     const close = endOfText(buffer, open + 1);
     if (close < 0) throw new SyntaxError('a text has no end');
-    if (close - open > limits.textBytes) {
+    if (close - open > limits.textBytes && !isName(buffer, close + 1)) {
       rest.push(strictUtf8.decode(buffer.subarray(from, open)), JSON.stringify(`${mark}${taken.length}`));
       taken.push(unescaped(buffer, open + 1, close, limits.pieceBytes));
       from = close + 1;
@@ -36,6 +37,13 @@ export function parseLargeJson(bytes: Uint8Array, limits: LargeJsonLimits = usua
   }
   rest.push(strictUtf8.decode(buffer.subarray(from)));
   return putBack(parseExactJson(rest.join('')), mark, taken);
+}
+
+/** A name stays where it is, however long: only values are put back. */
+function isName(buffer: Buffer, from: number): boolean {
+  let at = from;
+  while (at < buffer.length && (buffer[at] as number) <= 0x20) at += 1;
+  return buffer[at] === colon;
 }
 
 /** Where the quote is that ends the text which begins here; -1: nowhere. */

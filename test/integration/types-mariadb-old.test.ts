@@ -6,8 +6,8 @@ import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Stack } from '../../stack/stack.ts';
 import { privateStack } from '../support/servers.ts';
-import { binaries, texts } from '../support/typed-texts.ts';
-import { datetimes, days, times, timestamps } from '../support/typed-times.ts';
+import { texts } from '../support/typed-texts.ts';
+import { datetimes, times, timestamps } from '../support/typed-times.ts';
 import { TypedValues } from '../support/typed-values.ts';
 
 let stack: Stack<'mariadb'>;
@@ -32,7 +32,7 @@ afterAll(async () => {
   await stack[Symbol.asyncDispose]();
 });
 
-const families = [days, times, datetimes, timestamps, texts, binaries].map((make) => make());
+const families = [times, datetimes, timestamps, texts].map((make) => make());
 
 test.each(families)('G6: $name, the times in their old form and the rows compressed: log = SELECT = Postgres', async (family) => {
   const proof = await values.prove(family);

@@ -1,6 +1,6 @@
 /** JSON documents: whatever JSON text can say, and what only SQL can put into one. */
 import * as fc from 'fast-check';
-import { perColumn, quote, some, utf8Literal, type ValueColumn, type ValueFamily } from './typed-values.ts';
+import { half, quote, some, utf8Literal, type ValueColumn, type ValueFamily } from './typed-values.ts';
 
 /** Beyond numbers and texts, all of it escaped as a person or a library would write it. */
 const odd = [
@@ -146,12 +146,10 @@ function jsonColumn(values: readonly string[]): ValueColumn {
   };
 }
 
-const half = Math.ceil(perColumn / 2);
-
 export const jsons = (): ValueFamily => ({
   name: 'json',
   columns: [
-    jsonColumn(some(document, half).map(utf8Literal)),
+    jsonColumn(some(document).map(utf8Literal)),
     jsonColumn([...large.map(quote), ...some(document, half).map(utf8Literal)]),
     jsonColumn(some(built, half)),
   ],

@@ -1,6 +1,6 @@
 /** Numbers of every width, their edges first. */
 import * as fc from 'fast-check';
-import { some, type ValueColumn, type ValueFamily } from './typed-values.ts';
+import { half, perColumn, some, type ValueColumn, type ValueFamily } from './typed-values.ts';
 
 const integer = (text: string) => {
   const value = BigInt(text);
@@ -9,12 +9,12 @@ const integer = (text: string) => {
 const same = (text: string) => text;
 
 /** Powers of two and of ten and their neighbours, as far as the type goes. */
-function integerColumn(type: string, bits: number, unsigned: boolean): ValueColumn {
+function integerColumn(type: string, bits: number, unsigned: boolean, count = half): ValueColumn {
   const [low, high] = unsigned ? [0n, 2n ** BigInt(bits) - 1n] : [-(2n ** BigInt(bits - 1)), 2n ** BigInt(bits - 1) - 1n];
   const powers = Array.from({ length: 65 }, (_, power) => [2n ** BigInt(power), 10n ** BigInt(power % 20)]).flat();
   const near = powers.flatMap((power) => [power - 1n, power, power + 1n]);
   const edges = [...new Set([low, high, 0n, ...near, ...near.map((value) => -value)])].filter((value) => value >= low && value <= high);
-  const values = [...edges, ...some(fc.bigInt(low, high))].map(String);
+  const values = [...edges, ...some(fc.bigInt(low, high), count)].map(String);
   return { type, values, select: (c) => `CAST(${c} + 0 AS CHAR)`, cell: integer, shown: same };
 }
 
@@ -39,7 +39,7 @@ export const integers = (): ValueFamily => ({
 
 export const unsignedBigints = (): ValueFamily => ({
   name: 'unsigned bigint',
-  columns: [integerColumn('BIGINT UNSIGNED', 64, true), integerColumn('BIGINT(20) ZEROFILL', 64, true)],
+  columns: [integerColumn('BIGINT UNSIGNED', 64, true, perColumn), integerColumn('BIGINT(20) ZEROFILL', 64, true, perColumn)],
 });
 
 const digits = (count: number) =>
@@ -48,7 +48,10 @@ const digits = (count: number) =>
 function decimalColumn(precision: number, scale: number, unsigned = false): ValueColumn {
   const spelled = (whole: string, fraction: string) => `${whole === '' ? '0' : whole}${scale > 0 ? `.${fraction}` : ''}`;
   const whole = fc.nat({ max: precision - scale }).chain(digits);
-  const positive = some(fc.tuple(whole, digits(scale)).map(([left, right]) => spelled(left, right)));
+  const positive = some(
+    fc.tuple(whole, digits(scale)).map(([left, right]) => spelled(left, right)),
+    half,
+  );
   const largest = spelled('9'.repeat(precision - scale), '9'.repeat(scale));
   const smallest = spelled('', scale > 0 ? `${'0'.repeat(scale - 1)}1` : '');
   const one = precision > scale ? ['1', '10', spelled('1', '0'.repeat(scale))] : [];
@@ -132,9 +135,12 @@ const floatColumn = (type: string, values: readonly number[]): ValueColumn => ({
 });
 
 export const floats = (): ValueFamily => {
-  const doubles = [...doubleEdges, ...some(fc.double({ noNaN: true, noDefaultInfinity: true }))];
-  const singles = [...floatEdges, ...some(fc.float({ noNaN: true, noDefaultInfinity: true }))];
-  const everyday = some(fc.integer({ min: 0, max: 99_999_999 }).map((cents) => cents / 100));
+  const doubles = [...doubleEdges, ...some(fc.double({ noNaN: true, noDefaultInfinity: true }), half)];
+  const singles = [...floatEdges, ...some(fc.float({ noNaN: true, noDefaultInfinity: true }), half)];
+  const everyday = some(
+    fc.integer({ min: 0, max: 99_999_999 }).map((cents) => cents / 100),
+    half,
+  );
   return {
     name: 'float and double',
     columns: [
@@ -155,7 +161,7 @@ export const floats = (): ValueFamily => {
 function bitColumn(bits: number): ValueColumn {
   const largest = 2n ** BigInt(bits) - 1n;
   const single = Array.from({ length: bits }, (_, bit) => 2n ** BigInt(bit));
-  const values = [0n, largest, ...single, ...some(fc.bigInt(0n, largest))].map((value) => `b'${value.toString(2)}'`);
+  const values = [0n, largest, ...single, ...some(fc.bigInt(0n, largest), half)].map((value) => `b'${value.toString(2)}'`);
   const bytes = (text: string) => Array.from({ length: Math.ceil(bits / 8) }, (_, at) => Number((BigInt(text) >> BigInt(at * 8)) & 255n));
   const cell = (text: string) => (bits === 1 ? text === '1' : Buffer.from(bytes(text)).toString('base64'));
   const shown = (text: string) => (bits === 1 ? (text === '1' ? 'true' : 'false') : BigInt(text).toString(2).padStart(bits, '0'));

@@ -1,6 +1,6 @@
 /** Days and times, with every number of fraction digits. */
 import * as fc from 'fast-check';
-import { quote, some, type ValueColumn, type ValueFamily } from './typed-values.ts';
+import { half, quote, some, type ValueColumn, type ValueFamily } from './typed-values.ts';
 
 const same = (text: string) => text;
 const pad = (value: number, width: number) => String(value).padStart(width, '0');
@@ -67,13 +67,13 @@ const shownMoment = (fraction: number) => (c: string) => {
 
 function datetimeColumn(fraction: number): ValueColumn {
   const edges = dayEdges.flatMap((date) => [`${date} 00:00:00`, `${date} 23:59:59`]);
-  const values = [...edges, ...some(fc.tuple(day, clock)).map(([date, time]) => `${date} ${time}`)].map(quote);
+  const values = [...edges, ...some(fc.tuple(day, clock), half).map(([date, time]) => `${date} ${time}`)].map(quote);
   return { type: typed('DATETIME', fraction), values, cell: (text) => text.replace(' ', 'T'), show: shownMoment(fraction), shown: same };
 }
 
 function timestampColumn(fraction: number): ValueColumn {
   const instants = fc.tuple(fc.integer({ min: 1, max: 2 ** 31 - 2 }), fc.nat({ max: 999_999 }));
-  const spelled = some(instants).map(([s, us]) => `${new Date(s * 1000).toISOString().slice(0, 19).replace('T', ' ')}.${pad(us, 6)}`);
+  const spelled = some(instants, half).map(([s, us]) => `${new Date(s * 1000).toISOString().slice(0, 19).replace('T', ' ')}.${pad(us, 6)}`);
   const edges = [
     '1970-01-01 00:00:01',
     '2038-01-19 03:14:07',
@@ -119,7 +119,7 @@ function timeColumn(fraction: number): ValueColumn {
     fc.nat({ max: 58 }),
     fc.nat({ max: 999_999 }),
   );
-  const spelled = some(parts).map(([sign, h, m, s, us]) => `${sign}${pad(h, 2)}:${pad(m, 2)}:${pad(s, 2)}.${pad(us, 6)}`);
+  const spelled = some(parts, half).map(([sign, h, m, s, us]) => `${sign}${pad(h, 2)}:${pad(m, 2)}:${pad(s, 2)}.${pad(us, 6)}`);
   const show = (c: string) => `trunc(extract(epoch FROM ${c}) * 1000000)::bigint::text`;
   return { type: typed('TIME', fraction), values: [...edges, ...spelled].map(quote), cell: same, show, shown: microseconds };
 }

@@ -18,6 +18,9 @@ export type Flavor = 'mysql' | 'mariadb';
 export const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 export const perColumn = Math.max(1, Number(process.env['TYPED_VALUES'] ?? 2_000));
 
+/** For each column of a family with many of them. */
+export const half = Math.ceil(perColumn / 2);
+
 /** As many generated values as a family has rows, or fewer where there are not so many; the edges come first. */
 export const some = <T>(arbitrary: fc.Arbitrary<T>, count = perColumn): T[] => fc.sample(arbitrary, { numRuns: count, seed });
 
