@@ -1,7 +1,7 @@
 /** Configuration → live parts. The only importer of connectors/ and transforms/; every open is a fresh connection. */
-import { listTables } from '../connectors/mysql/connect.ts';
+import { listTables } from '../connectors/mysql/server/metadata.ts';
 import { openMysqlSource } from '../connectors/mysql/source.ts';
-import { startLineAfter } from '../connectors/mysql/start-line.ts';
+import { startLineAfter } from '../connectors/mysql/position/way-past.ts';
 import { openPostgresSink } from '../connectors/postgres/sink.ts';
 import { openRedisSink } from '../connectors/redis/sink.ts';
 import { openSqliteLog } from '../connectors/sqlite/log.ts';

@@ -1,7 +1,7 @@
 /** The configuration of a MySQL source: a URL, or its parts spelled out. */
 import { z } from 'zod';
 import { tlsSchema } from '../../src/config-tls.ts';
-import { parseExecuted } from './executed.ts';
+import { parseExecuted } from './position/executed.ts';
 
 /** Of which flavor the server is shows itself when it is asked; '' is the beginning for both. */
 function isExecuted(text: string): boolean {

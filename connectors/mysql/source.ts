@@ -4,16 +4,16 @@ import { tableName, type Position, type TableId, type TableSchema } from '../../
 import { CrossfadeError } from '../../src/core/errors.ts';
 import type { Finding, Logger } from '../../src/core/ports.ts';
 import type { Source, SourceBatch } from '../../src/core/source-port.ts';
-import { BinlogStream } from './binlog.ts';
-import { checkSource } from './check.ts';
+import { BinlogStream } from './stream/binlog.ts';
+import { checkSource } from './check/check.ts';
 import type { MysqlSettings } from './config.ts';
-import { Metadata } from './connect.ts';
-import { planRead } from './history.ts';
-import { columnsNow, describeTables, keysOf, untransactional } from './information-schema.ts';
-import { describePosition, parsePosition, positionText, type MysqlPosition } from './position.ts';
-import { endPosition, serverState } from './server-state.ts';
-import { schemaOf } from './shapes.ts';
-import { namedPosition } from './start-position.ts';
+import { Metadata } from './server/metadata.ts';
+import { planRead } from './server/plan-read.ts';
+import { columnsNow, describeTables, keysOf, untransactional } from './server/information-schema.ts';
+import { describePosition, parsePosition, positionText, type MysqlPosition } from './position/position.ts';
+import { endPosition, serverState } from './server/server-state.ts';
+import { schemaOf } from './rows/shapes.ts';
+import { namedPosition } from './server/start-position.ts';
 
 export interface MysqlSourceOptions {
   readonly tables: readonly TableId[];

@@ -25,7 +25,7 @@ export function parseLargeJson(bytes: Uint8Array, limits: LargeJsonLimits = usua
   // Stands for a text that was taken out; no other text is it.
   const mark = `\u0000${crypto.randomUUID()}:`;
   let from = 0;
-  for (let open = buffer.indexOf(quote); open >= 0; ) {
+  for (let open = buffer.indexOf(quote); open >= 0;) {
     const close = endOfText(buffer, open + 1);
     if (close < 0) throw new SyntaxError('a text has no end');
     if (close - open > limits.textBytes && !isName(buffer, close + 1)) {
@@ -61,7 +61,7 @@ function backslashesBefore(buffer: Buffer, at: number, from: number): number {
 
 function unescaped(buffer: Buffer, from: number, end: number, pieceBytes: number): string {
   const pieces: string[] = [];
-  for (let at = from; at < end; ) {
+  for (let at = from; at < end;) {
     const to = cutAt(buffer, at, Math.min(at + pieceBytes, end), end);
     pieces.push(JSON.parse(`"${strictUtf8.decode(buffer.subarray(at, to))}"`) as string);
     at = to;

@@ -1,7 +1,7 @@
 /** Our character sets against the servers: every sequence of bytes that could be a character, and texts through the binlog. */
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { charset, textDecoder } from '../../connectors/mysql/charsets.ts';
+import { charset, textDecoder } from '../../connectors/mysql/charsets/charsets.ts';
 import { characterSets } from '../support/mysql-all-types.ts';
 import { ValueServer } from '../support/mysql-values.ts';
 

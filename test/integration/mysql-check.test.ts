@@ -1,7 +1,7 @@
 import type { Connection } from 'mysql2/promise';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { listTables } from '../../connectors/mysql/connect.ts';
+import { listTables } from '../../connectors/mysql/server/metadata.ts';
 import { statementsText } from '../../src/commands/check-text.ts';
 import type { Stack } from '../../stack/stack.ts';
 import { privateStack } from '../support/servers.ts';

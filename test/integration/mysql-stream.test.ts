@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import ZongJi from '@vlasky/zongji';
 import type { Connection } from 'mysql2/promise';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { highBytes } from '../../connectors/mysql/outbox.ts';
+import { highBytes } from '../../connectors/mysql/stream/outbox.ts';
 import type { TableId } from '../../src/core/change.ts';
 import { freshMysqlDatabase, type MysqlDatabase } from '../support/servers.ts';
 import { mysqlSettings, mysqlSource, readChanges, readFailure, until } from '../support/mysql-server.ts';

@@ -2,7 +2,7 @@
 import type { Connection } from 'mysql2/promise';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { highBytes } from '../../connectors/mysql/outbox.ts';
+import { highBytes } from '../../connectors/mysql/stream/outbox.ts';
 import type { Stack } from '../../stack/stack.ts';
 import { mysqlSettings, mysqlSource, readChanges, until } from '../support/mysql-server.ts';
 import { privateStack } from '../support/servers.ts';

@@ -2,7 +2,7 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { createConnection, type Connection } from 'mysql2/promise';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { MysqlPosition } from '../../connectors/mysql/position.ts';
+import type { MysqlPosition } from '../../connectors/mysql/position/position.ts';
 import { freshMysqlDatabase, type MysqlDatabase } from '../support/servers.ts';
 import { mysqlSettings, mysqlSource, readChanges, readFailure } from '../support/mysql-server.ts';
 

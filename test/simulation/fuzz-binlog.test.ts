@@ -1,6 +1,6 @@
 /** Damaged events of real binlogs through the reader: what is refused, and that nothing outside of an event is ever read. */
 import { describe, expect, test } from 'vitest';
-import { parsePosition } from '../../connectors/mysql/position.ts';
+import { parsePosition } from '../../connectors/mysql/position/position.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import { parseExactJson } from '../../src/core/exact-json.ts';
 import type { RowChange } from '../../src/core/source-port.ts';

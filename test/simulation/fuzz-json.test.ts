@@ -1,7 +1,7 @@
 /** Damaged binary JSON: what is refused, and that whatever is printed is what the bytes say. */
 import { expect, test } from 'vitest';
-import { JsonOut } from '../../connectors/mysql/json-out.ts';
-import { writeJson } from '../../connectors/mysql/json-text.ts';
+import { JsonOut } from '../../connectors/mysql/values/row-out.ts';
+import { writeJson } from '../../connectors/mysql/json/json-text.ts';
 import { int, raw, treeBytes, type Tree } from '../support/json-bytes.ts';
 import { JsonText } from '../support/judge-envelope.ts';
 import { judgeJson, saysTheSame } from '../support/judge-json.ts';

@@ -1,9 +1,9 @@
 /** A binlog as bytes, made by hand and fed to the reader. */
 import { crc32, deflateSync, zstdCompressSync } from 'node:zlib';
-import { Outbox } from '../../connectors/mysql/outbox.ts';
-import type { MysqlPosition } from '../../connectors/mysql/position.ts';
-import type { ReadPlan } from '../../connectors/mysql/read-plan.ts';
-import { BinlogReader } from '../../connectors/mysql/reader.ts';
+import { Outbox } from '../../connectors/mysql/stream/outbox.ts';
+import type { MysqlPosition } from '../../connectors/mysql/position/position.ts';
+import type { ReadPlan } from '../../connectors/mysql/position/read-plan.ts';
+import { BinlogReader } from '../../connectors/mysql/stream/reader.ts';
 import type { CrossfadeError } from '../../src/core/errors.ts';
 
 export const uuid = '3e11fa47-71ca-11e1-9e33-c80aa9429562';

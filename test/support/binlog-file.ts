@@ -1,8 +1,8 @@
 /** A binlog file of a real server, cut into its events, for the suites that read it without one. */
 import { readFileSync } from 'node:fs';
 import { crc32, gunzipSync } from 'node:zlib';
-import type { Outbox } from '../../connectors/mysql/outbox.ts';
-import { BinlogReader } from '../../connectors/mysql/reader.ts';
+import type { Outbox } from '../../connectors/mysql/stream/outbox.ts';
+import { BinlogReader } from '../../connectors/mysql/stream/reader.ts';
 import type { RowChange } from '../../src/core/source-port.ts';
 import { event, uuid } from './binlog-bytes.ts';
 

@@ -5,7 +5,7 @@ import type { Random } from './random.ts';
 export const fuzzRuns = Number(process.env['FUZZ_MUTATIONS'] ?? 3000);
 export const fuzzSeed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 1_000_000);
 /** A long run works for minutes in one test. */
-export const fuzzTimeoutMs = 60_000 + fuzzRuns;
+export const fuzzTimeoutMs = 60_000 + 3 * fuzzRuns;
 
 /** Where lengths, signs and ends of ranges lie. */
 const edges = [0, 1, 2, 0x7f, 0x80, 0x81, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe, 0xff] as const;

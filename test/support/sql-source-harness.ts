@@ -1,7 +1,7 @@
 /** The Source contract's harness for servers that speak SQL: MySQL and MariaDB. */
 import { createConnection, type Connection } from 'mysql2/promise';
 import { mysqlSchema } from '../../connectors/mysql/config.ts';
-import { highBytes } from '../../connectors/mysql/outbox.ts';
+import { highBytes } from '../../connectors/mysql/stream/outbox.ts';
 import { MysqlSource } from '../../connectors/mysql/source.ts';
 import type { Position } from '../../src/core/change.ts';
 import type { SourceBatch } from '../../src/core/source-port.ts';

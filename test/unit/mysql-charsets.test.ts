@@ -1,7 +1,7 @@
 /** Character sets by single sequences; mysql-charsets.test.ts of the integration tests holds all of them against the servers. */
 import { describe, expect, test } from 'vitest';
-import { charset, textDecoder } from '../../connectors/mysql/charsets.ts';
-import { byteTable, writeBytes, writeUtf8 } from '../../connectors/mysql/values-text.ts';
+import { charset, textDecoder } from '../../connectors/mysql/charsets/charsets.ts';
+import { byteTable, writeBytes, writeUtf8 } from '../../connectors/mysql/values/values-text.ts';
 import { characterSets } from '../support/mysql-all-types.ts';
 
 const decode = (set: string, hex: string): string => {

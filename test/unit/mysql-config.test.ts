@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { mysqlSchema } from '../../connectors/mysql/config.ts';
 import { fromDriver } from '../../connectors/mysql/errors.ts';
-import { describePosition, fileNumber, parsePosition, positionText, type MysqlPosition } from '../../connectors/mysql/position.ts';
+import { describePosition, fileNumber, parsePosition, positionText, type MysqlPosition } from '../../connectors/mysql/position/position.ts';
 
 const defaults = { port: 3306, password: '', tls: false, heartbeatSeconds: 2, maxRowBytes: 67_108_864 };
 

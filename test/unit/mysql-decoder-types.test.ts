@@ -2,13 +2,13 @@
 import { deflateRawSync, deflateSync } from 'node:zlib';
 
 import { describe, expect, test } from 'vitest';
-import { InvalidValue, OversizedImage } from '../../connectors/mysql/bad-row.ts';
-import { columnSchema, unsupported, wire, type BinlogColumn } from '../../connectors/mysql/columns.ts';
-import { compileImage } from '../../connectors/mysql/compile-image.ts';
-import { compileSkipper } from '../../connectors/mysql/compile-skip.ts';
-import { JsonOut } from '../../connectors/mysql/json-out.ts';
-import { isAmbiguous, settled } from '../../connectors/mysql/mariadb-columns.ts';
-import { parseTableMap } from '../../connectors/mysql/table-map.ts';
+import { InvalidValue, OversizedImage } from '../../connectors/mysql/values/bad-row.ts';
+import { columnSchema, unsupported, wire, type BinlogColumn } from '../../connectors/mysql/rows/columns.ts';
+import { compileImage } from '../../connectors/mysql/rows/compile-image.ts';
+import { compileSkipper } from '../../connectors/mysql/rows/compile-skip.ts';
+import { JsonOut } from '../../connectors/mysql/values/row-out.ts';
+import { isAmbiguous, settled } from '../../connectors/mysql/rows/mariadb-columns.ts';
+import { parseTableMap } from '../../connectors/mysql/rows/table-map.ts';
 
 const column = (type: number, more: Partial<BinlogColumn> = {}): BinlogColumn => ({
   name: 'v',

@@ -1,12 +1,12 @@
 /** Byte vectors of row values, made by the storage formats' own formulas; mysql-values.test.ts holds the decoder against a real server. */
 import { describe, expect, test } from 'vitest';
-import { InvalidValue } from '../../connectors/mysql/bad-row.ts';
-import { compileImage } from '../../connectors/mysql/compile-image.ts';
-import { compileKey } from '../../connectors/mysql/compile-key.ts';
-import { compileSkipper } from '../../connectors/mysql/compile-skip.ts';
-import { wire, type BinlogColumn } from '../../connectors/mysql/columns.ts';
-import { JsonOut } from '../../connectors/mysql/json-out.ts';
-import { shortestFloat, writeDigits, writeInt, writeLong } from '../../connectors/mysql/values-number.ts';
+import { InvalidValue } from '../../connectors/mysql/values/bad-row.ts';
+import { compileImage } from '../../connectors/mysql/rows/compile-image.ts';
+import { compileKey } from '../../connectors/mysql/rows/compile-key.ts';
+import { compileSkipper } from '../../connectors/mysql/rows/compile-skip.ts';
+import { wire, type BinlogColumn } from '../../connectors/mysql/rows/columns.ts';
+import { JsonOut } from '../../connectors/mysql/values/row-out.ts';
+import { shortestFloat, writeDigits, writeInt, writeLong } from '../../connectors/mysql/values/values-number.ts';
 
 const column = (type: number, more: Partial<BinlogColumn> = {}): BinlogColumn => ({
   name: 'v',

@@ -1,11 +1,11 @@
 /** What was executed, in MariaDB's form: positions by domain, what a server still has behind one, what comes again. */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseVersion } from '../../connectors/mysql/connect.ts';
-import { parseExecuted } from '../../connectors/mysql/executed.ts';
-import { MariadbGtids, gtidsInText } from '../../connectors/mysql/mariadb-gtid.ts';
-import { MariadbHistory } from '../../connectors/mysql/mariadb-state.ts';
-import { Rewound, type ReadPlan } from '../../connectors/mysql/read-plan.ts';
+import { parseVersion } from '../../connectors/mysql/server/metadata.ts';
+import { parseExecuted } from '../../connectors/mysql/position/executed.ts';
+import { MariadbGtids, gtidsInText } from '../../connectors/mysql/position/mariadb-gtid.ts';
+import { MariadbHistory } from '../../connectors/mysql/server/mariadb-state.ts';
+import { Rewound, type ReadPlan } from '../../connectors/mysql/position/read-plan.ts';
 
 describe('GTID positions of MariaDB', () => {
   test.each([

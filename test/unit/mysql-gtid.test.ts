@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseGtidEvent, parsePreviousGtids, parseTaggedGtidEvent } from '../../connectors/mysql/gtid-event.ts';
-import { GtidSet } from '../../connectors/mysql/gtid.ts';
+import { parseGtidEvent, parsePreviousGtids, parseTaggedGtidEvent } from '../../connectors/mysql/stream/gtid-event.ts';
+import { GtidSet } from '../../connectors/mysql/position/gtid.ts';
 
 const a = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const b = '2c256447-3f0d-431b-9a25-bddf1f1f6ef6';

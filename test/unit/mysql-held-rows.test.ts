@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { HeldRows, type HeldRow } from '../../connectors/mysql/held-rows.ts';
+import { HeldRows, type HeldRow } from '../../connectors/mysql/transaction/held-rows.ts';
 import type { RowChange } from '../../src/core/source-port.ts';
 import { code } from '../support/binlog-bytes.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { InTurn } from '../../connectors/mysql/in-turn.ts';
+import { InTurn } from '../../connectors/mysql/stream/in-turn.ts';
 
 function made() {
   const said: string[] = [];

@@ -1,11 +1,11 @@
 /** Rows of PARTIAL_UPDATE_ROWS by bytes: made whole, or stopped at. */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { wire, type BinlogColumn } from '../../connectors/mysql/columns.ts';
-import { JsonOut } from '../../connectors/mysql/json-out.ts';
-import { parseRowsHeader } from '../../connectors/mysql/rows.ts';
-import { countPartialRows, decodePartialUpdate } from '../../connectors/mysql/rows-partial.ts';
-import { TableShape } from '../../connectors/mysql/shapes.ts';
+import { wire, type BinlogColumn } from '../../connectors/mysql/rows/columns.ts';
+import { JsonOut } from '../../connectors/mysql/values/row-out.ts';
+import { parseRowsHeader } from '../../connectors/mysql/rows/rows.ts';
+import { countPartialRows, decodePartialUpdate } from '../../connectors/mysql/rows/rows-partial.ts';
+import { TableShape } from '../../connectors/mysql/rows/shapes.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import { changeBytes, insert, int, remove, replace, treeBytes, type Change, type Tree } from '../support/json-bytes.ts';
 

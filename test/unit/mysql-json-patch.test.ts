@@ -1,10 +1,10 @@
 /** Changes on binary JSON documents: what partial updates do, and what no server writes. */
 import { describe, expect, test } from 'vitest';
-import { BrokenPatch } from '../../connectors/mysql/json-node.ts';
-import { JsonOut } from '../../connectors/mysql/json-out.ts';
-import { patchJson } from '../../connectors/mysql/json-patch.ts';
-import { parsePath } from '../../connectors/mysql/json-path.ts';
-import { writeJson } from '../../connectors/mysql/json-text.ts';
+import { BrokenPatch } from '../../connectors/mysql/json/json-node.ts';
+import { JsonOut } from '../../connectors/mysql/values/row-out.ts';
+import { patchJson } from '../../connectors/mysql/json/json-patch.ts';
+import { parsePath } from '../../connectors/mysql/json/json-path.ts';
+import { writeJson } from '../../connectors/mysql/json/json-text.ts';
 import { changeBytes, insert, int, raw, remove, replace, treeBytes, type Change, type Tree } from '../support/json-bytes.ts';
 
 function textOf(document: Buffer): string {

@@ -1,8 +1,8 @@
 /** Binary JSON by bytes: what it prints, and that what no server stores is refused. mysql-json.test.ts of integration holds it against a server. */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { JsonOut } from '../../connectors/mysql/json-out.ts';
-import { writeJson } from '../../connectors/mysql/json-text.ts';
+import { JsonOut } from '../../connectors/mysql/values/row-out.ts';
+import { writeJson } from '../../connectors/mysql/json/json-text.ts';
 import { int, lengthBytes, raw, treeBytes, treeText, type Tree } from '../support/json-bytes.ts';
 
 const out = new JsonOut();

@@ -1,6 +1,6 @@
 /** Compressed transactions: a payload's events come out as they would without it, in bounded memory, and damage stops. */
 import { describe, expect, test } from 'vitest';
-import { parsePayload, readPayload } from '../../connectors/mysql/payload.ts';
+import { parsePayload, readPayload } from '../../connectors/mysql/stream/payload.ts';
 import type { CrossfadeError } from '../../src/core/errors.ts';
 import type { SourceBatch } from '../../src/core/source-port.ts';
 import { versionOf } from '../../src/core/version.ts';

@@ -1,8 +1,8 @@
 /** Events as bytes: the closed table, checksums, offsets beyond 4 GiB, and what a damaged stream does. */
 import { describe, expect, test } from 'vitest';
-import { refusedEvent, treatmentOf } from '../../connectors/mysql/events.ts';
-import type { MysqlPosition } from '../../connectors/mysql/position.ts';
-import type { ReadPlan } from '../../connectors/mysql/read-plan.ts';
+import { refusedEvent, treatmentOf } from '../../connectors/mysql/stream/events.ts';
+import type { MysqlPosition } from '../../connectors/mysql/position/position.ts';
+import type { ReadPlan } from '../../connectors/mysql/position/read-plan.ts';
 import type { CrossfadeError } from '../../src/core/errors.ts';
 import { code, event, FakeStream, from, uuid } from '../support/binlog-bytes.ts';
 

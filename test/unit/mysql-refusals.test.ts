@@ -1,6 +1,6 @@
 /** What stops the stream and what passes: other content, rollbacks, what lies before the start, statements. */
 import { describe, expect, test } from 'vitest';
-import type { MysqlPosition } from '../../connectors/mysql/position.ts';
+import type { MysqlPosition } from '../../connectors/mysql/position/position.ts';
 import { bareEvent, bodies, code, FakeStream, from, payloadBody, uuid } from '../support/binlog-bytes.ts';
 
 test.each([

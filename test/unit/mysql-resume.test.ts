@@ -1,6 +1,6 @@
 /** Resuming, byte by byte: offsets beyond 32 bits, and what a dump brings again. */
 import { describe, expect, test } from 'vitest';
-import type { MysqlPosition } from '../../connectors/mysql/position.ts';
+import type { MysqlPosition } from '../../connectors/mysql/position/position.ts';
 import { code, event, FakeStream, from, uuid } from '../support/binlog-bytes.ts';
 
 const far = 5 * 2 ** 32 + 1000;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { GtidSet } from '../../connectors/mysql/gtid.ts';
-import { startLineAfter, withWayPast } from '../../connectors/mysql/start-line.ts';
+import { GtidSet } from '../../connectors/mysql/position/gtid.ts';
+import { startLineAfter, withWayPast } from '../../connectors/mysql/position/way-past.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
 
 const uuid = '3e11fa47-71ca-11e1-9e33-c80aa9429562';

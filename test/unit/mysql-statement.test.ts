@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { meaningOf } from '../../connectors/mysql/statement.ts';
+import { meaningOf } from '../../connectors/mysql/statements/statement.ts';
 
 const t = { database: 'db', table: 't' };
 const addColumn = 'ADD COLUMN of a column that is not plainly nullable (NOT NULL, DEFAULT, generated, AUTO_INCREMENT)';

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { describe, expect, test } from 'vitest';
-import type { MysqlPosition } from '../../connectors/mysql/position.ts';
+import type { MysqlPosition } from '../../connectors/mysql/position/position.ts';
 import type { RowChange, SourceBatch } from '../../src/core/source-port.ts';
 import { bodies, code, FakeStream, from, uuid } from '../support/binlog-bytes.ts';
 
@@ -118,7 +118,7 @@ describe('a new reading', () => {
       run(first, 0, cut);
       const { changes, last } = await everything(first);
       const captured = last.xa.filter((xa) => xa.captured);
-      // As history.ts does it: from the oldest of what must be read again.
+      // As plan-read.ts does it: from the oldest of what must be read again.
       const begins = [...captured, ...(last.last ? [last.last] : [])];
       const oldest = begins.reduce((least, begin) => Math.min(least, begin.pos), Number.POSITIVE_INFINITY);
       const again = new FakeStream(4, {
