@@ -47,7 +47,7 @@ class Count {
   }
 }
 
-type PlainRow = Readonly<Record<string, unknown>>;
+type PlainRow = Readonly<Record<string, string | number | null>>;
 
 /** Cells as text in the table's order: one form for integers that are numbers or text, and for the T and Z of our times. */
 function plain(row: PlainRow | null): (readonly [string, string | null])[] | null {
@@ -59,11 +59,12 @@ function plain(row: PlainRow | null): (readonly [string, string | null])[] | nul
   });
 }
 
+const row = (bytes: Uint8Array | null) => (bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString()) as PlainRow));
+
 async function decodeOurs(task: DecodeTask, count: Count, stop: AbortSignal): Promise<void> {
   const settings = mysqlSchema.parse({ url: task.url, start: { file: task.file, offset: 4 } });
   const tables = [{ database: benchDatabase, table: task.table }];
   await using source = await openMysqlSource(settings, { tables, keys: new Map(), logger: silent });
-  const row = (bytes: Uint8Array | null) => (bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString()) as PlainRow));
   for await (const { changes } of source.read(await source.start(), stop)) {
     if (changes.length === 0) {
       count.begin();
@@ -98,7 +99,10 @@ function decodeByZongji(task: DecodeTask, count: Count): () => void {
 function proveZongji(count: Count, name: string, row: PlainRow): void {
   if (name === 'writerows') count.prove('c', null, row);
   else if (name === 'deleterows') count.prove('d', row, null);
-  else count.prove('u', row['before'] as PlainRow, row['after'] as PlainRow);
+  else {
+    const { before, after } = row as unknown as { readonly before: PlainRow; readonly after: PlainRow };
+    count.prove('u', before, after);
+  }
 }
 
 async function run(task: DecodeTask): Promise<FromDecode> {

@@ -46,7 +46,9 @@ function serviceForm(kind: TargetKind) {
 const serviceSchema = z.union(targetKinds.map(serviceForm));
 
 const sourceSchema = z.strictObject({
-  mysql: mysqlSchema.describe('MySQL or MariaDB: `mysql://user:password@host:port`, or its parts spelled out.'),
+  mysql: mysqlSchema.describe(
+    'MySQL or MariaDB: `mysql://user:password@host:port`, or the same with `mariadb://`, or its parts spelled out.',
+  ),
   keys: z
     .record(tableSchema, columnsSchema)
     .default({})

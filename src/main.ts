@@ -9,13 +9,13 @@ const output = makeOutput(process, environment);
 
 // A reader that went away (`crossfade status | head`) is not an error of ours.
 for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 4));
+  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 5));
 }
 
-/** What nobody awaited or caught: a bug of ours, so nothing may go on. */
+/** What nobody awaited or caught: a bug of ours, so nothing may go on, but a new start may get over it. */
 const lastResort = (thrown: unknown) => {
   output.err(failureText(thrown, output));
-  process.exit(4);
+  process.exit(5);
 };
 process.on('unhandledRejection', lastResort);
 process.on('uncaughtException', lastResort);

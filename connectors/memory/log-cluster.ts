@@ -54,6 +54,7 @@ export class MemoryLogCluster {
   readonly groups = new Map<string, Map<PartitionId, number>>();
   readonly members = new Map<string, Member>();
   readonly troubles = new Map<string, PartTrouble>();
+  readonly waits = new Map<string, Map<PartitionId, number>>();
   startRecord: StartRecord | undefined;
   completeRecord: Omit<CompleteRecord, 'ends'> | undefined;
   term = 0;

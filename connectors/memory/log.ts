@@ -132,6 +132,17 @@ export class MemoryLog implements Log {
     this.#cluster.groups.set(group, known);
   }
 
+  async waits(group: string, sinceMs: ReadonlyMap<PartitionId, number | undefined>): Promise<void> {
+    this.throwIfClosed();
+    const known = this.#cluster.waits.get(group) ?? new Map<PartitionId, number>();
+    for (const [partition, since] of sinceMs) {
+      if (since === undefined) known.delete(partition);
+      else known.set(partition, since);
+    }
+    if (known.size > 0) this.#cluster.waits.set(group, known);
+    else this.#cluster.waits.delete(group);
+  }
+
   async forget(group: string): Promise<void> {
     this.throwIfClosed();
     this.#cluster.groups.delete(group);
@@ -150,7 +161,7 @@ export class MemoryLog implements Log {
 
   async state(): Promise<LogState> {
     this.throwIfClosed();
-    const { startRecord, leader, groups, members, troubles } = this.#cluster;
+    const { startRecord, leader, groups, members, troubles, waits } = this.#cluster;
     const complete = this.#cluster.complete();
     return {
       partitions: new Map([...this.#cluster.partitions].map(([id, stored]) => [id, this.#cluster.state(stored)])),
@@ -162,6 +173,7 @@ export class MemoryLog implements Log {
         ]),
       ),
       troubles: new Map(troubles),
+      waits: new Map([...waits].map(([group, sinceMs]) => [group, new Map(sinceMs)])),
       ...(startRecord && { start: startRecord }),
       ...(complete && { complete }),
       ...(leader && { leader: { who: `term ${leader.term}`, silentSeconds: 0 } }),

@@ -4,7 +4,7 @@ import { keyText } from '../../src/core/canonical.ts';
 import { tableName, type Row, type TableSchema } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import { faultPoint } from '../../src/core/fault-point.ts';
-import type { Entry, Mapping, Progress, Sink, SinkBatch, WriteOutcome } from '../../src/core/sink-port.ts';
+import type { AppliedByOther, Entry, Mapping, Progress, Sink, SinkBatch, WriteOutcome } from '../../src/core/sink-port.ts';
 import type { Finding } from '../../src/core/ports.ts';
 import type { PartitionId } from '../../src/core/log-port.ts';
 
@@ -18,11 +18,19 @@ interface StoredProgress {
 /** What outlives every process: several sinks on one store are several processes on one server. */
 export class MemoryStore {
   readonly tables = new Map<string, Map<string, Row>>();
+  /** Of the pipeline without a name; the others' are in `pipelines`. */
   readonly progress = new Map<PartitionId, StoredProgress>();
+  readonly pipelines = new Map([['', this.progress]]);
   /** So many of the next commits happen, but their answer never arrives and the connection is gone. */
   loseReplies = 0;
   /** How often rows and progress changed. */
   commits = 0;
+
+  progressOf(pipeline: string): Map<PartitionId, StoredProgress> {
+    let progress = this.pipelines.get(pipeline);
+    if (!progress) this.pipelines.set(pipeline, (progress = new Map<PartitionId, StoredProgress>()));
+    return progress;
+  }
 
   rows(target: string): Row[] {
     return [...(this.tables.get(target)?.values() ?? [])];
@@ -37,6 +45,7 @@ export class MemoryStore {
 
 export interface MemorySinkOptions {
   readonly mappings: readonly Mapping[];
+  readonly pipeline?: string;
   /** Deliberate breakages, for tests that must notice them. */
   readonly skipCompareAndSet?: boolean;
   /** Progress moves on, rows do not, for every n-th batch. */
@@ -71,6 +80,7 @@ export function openMemorySink(store: MemoryStore, options: MemorySinkOptions): 
 class MemorySink implements Sink {
   readonly #store: MemoryStore;
   readonly #options: MemorySinkOptions;
+  readonly #progress: Map<PartitionId, StoredProgress>;
   readonly #held = new Map<PartitionId, Held>();
   #transaction: OpenTransaction | undefined;
   #gone = false;
@@ -79,6 +89,7 @@ class MemorySink implements Sink {
   constructor(store: MemoryStore, options: MemorySinkOptions) {
     this.#store = store;
     this.#options = options;
+    this.#progress = store.progressOf(options.pipeline ?? '');
   }
 
   async check(schemas: readonly (TableSchema | undefined)[]): Promise<readonly Finding[]> {
@@ -91,7 +102,17 @@ class MemorySink implements Sink {
 
   async progress(): Promise<ReadonlyMap<PartitionId, Progress>> {
     this.#alive();
-    return new Map([...this.#store.progress].flatMap(([partition, { progress }]) => (progress ? [[partition, progress]] : [])));
+    return new Map([...this.#progress].flatMap(([partition, { progress }]) => (progress ? [[partition, progress]] : [])));
+  }
+
+  async appliedByOthers(): Promise<readonly AppliedByOther[]> {
+    this.#alive();
+    const others = [...this.#store.pipelines].filter(([, progress]) => progress !== this.#progress);
+    return others.flatMap(([pipeline, stored]) => {
+      const applied = [...stored.values()].flatMap(({ progress }) => progress ?? []);
+      const last = applied.toSorted((one, other) => (one.version < other.version ? 1 : -1))[0];
+      return last ? [{ pipeline, transactionId: last.transactionId, committedAtUs: last.committedAtUs }] : [];
+    });
   }
 
   async claim(partitions: readonly PartitionId[]): Promise<ReadonlyMap<PartitionId, Progress>> {
@@ -101,9 +122,9 @@ class MemorySink implements Sink {
     this.#transaction = undefined;
     const answer = new Map<PartitionId, Progress>();
     for (const partition of partitions) {
-      const stored: StoredProgress = this.#store.progress.get(partition) ?? { ownerEpoch: 0, progress: undefined };
+      const stored: StoredProgress = this.#progress.get(partition) ?? { ownerEpoch: 0, progress: undefined };
       stored.ownerEpoch += 1;
-      this.#store.progress.set(partition, stored);
+      this.#progress.set(partition, stored);
       this.#held.set(partition, { ownerEpoch: stored.ownerEpoch, nextOffset: stored.progress?.nextOffset });
       if (stored.progress) answer.set(partition, stored.progress);
     }
@@ -140,7 +161,7 @@ class MemorySink implements Sink {
   #arrive(batch: SinkBatch, all: readonly PartitionId[]): WriteOutcome {
     const { partition, progress } = batch;
     const held = this.#held.get(partition);
-    const stored = this.#store.progress.get(partition);
+    const stored = this.#progress.get(partition);
     if (!held || stored?.ownerEpoch !== held.ownerEpoch) throw fenced(partition);
     if (stored.progress?.nextOffset === progress.nextOffset && stored.progress.version === progress.version) {
       // Whoever came last moved us too.
@@ -153,14 +174,14 @@ class MemorySink implements Sink {
     if (this.#transaction) return 'waiting';
     faultPoint('sink:before-commit');
     stored.arrival = { from: stored.progress?.nextOffset, to: progress };
-    const others = all.map((one) => this.#store.progress.get(one));
+    const others = all.map((one) => this.#progress.get(one));
     const arrived = others.every((one) => one?.arrival?.to.version === progress.version && one.arrival.from === one.progress?.nextOffset);
     if (!arrived) return this.#answer('waiting');
     this.#store.commits += 1;
     for (const operation of operations) this.#execute(operation);
     for (const [index, one] of others.entries()) {
       const { to } = one?.arrival ?? {};
-      if (one && to) this.#store.progress.set(all[index] as PartitionId, { ownerEpoch: one.ownerEpoch, progress: to });
+      if (one && to) this.#progress.set(all[index] as PartitionId, { ownerEpoch: one.ownerEpoch, progress: to });
     }
     this.#held.set(partition, { ...held, nextOffset: progress.nextOffset });
     return this.#answer('committed');
@@ -170,8 +191,8 @@ class MemorySink implements Sink {
     this.#alive();
     this.#transaction = undefined;
     for (const partition of partitions) {
-      const stored = this.#store.progress.get(partition);
-      if (stored) this.#store.progress.set(partition, { ownerEpoch: stored.ownerEpoch + 1, progress: undefined });
+      const stored = this.#progress.get(partition);
+      if (stored) this.#progress.set(partition, { ownerEpoch: stored.ownerEpoch + 1, progress: undefined });
       this.#held.delete(partition);
     }
   }
@@ -184,6 +205,7 @@ class MemorySink implements Sink {
   #join(batch: SinkBatch): OpenTransaction {
     const held = this.#held.get(batch.partition);
     if (!held || !this.#stands(batch.partition, held)) throw fenced(batch.partition);
+    invariant(!batch.entries.some(({ event }) => event.op === 'truncate'), 'a truncate comes alone, as a barrier');
     const operations = batch.entries.flatMap((entry) => this.#operations(entry));
     this.#batches += 1;
     if (this.#options.dropEveryBatches && this.#batches % this.#options.dropEveryBatches === 0) operations.length = 0;
@@ -198,7 +220,7 @@ class MemorySink implements Sink {
 
   #stands(partition: PartitionId, held: Held): boolean {
     if (this.#options.skipCompareAndSet) return true;
-    const stored = this.#store.progress.get(partition);
+    const stored = this.#progress.get(partition);
     return stored?.ownerEpoch === held.ownerEpoch && stored.progress?.nextOffset === held.nextOffset;
   }
 
@@ -220,8 +242,8 @@ class MemorySink implements Sink {
     for (const operation of transaction.operations) this.#execute(operation);
     for (const [partition, progress] of transaction.after) {
       const ownerEpoch = this.#held.get(partition)?.ownerEpoch ?? 0;
-      const stored = this.#store.progress.get(partition);
-      this.#store.progress.set(partition, { ownerEpoch: stored?.ownerEpoch ?? ownerEpoch, progress });
+      const stored = this.#progress.get(partition);
+      this.#progress.set(partition, { ownerEpoch: stored?.ownerEpoch ?? ownerEpoch, progress });
       this.#held.set(partition, { ownerEpoch, nextOffset: progress.nextOffset });
     }
   }

@@ -49,7 +49,8 @@ const parts = z.strictObject({
   maxRowBytes: z
     .int()
     .min(1024)
-    .max(1024 ** 3)
+    // An update holds it twice, and the embedded log keeps at most a billion bytes in one place.
+    .max(256 * 1024 ** 2)
     .default(64 * 1024 ** 2)
     .describe('The largest row, in bytes of its JSON text before or after a change. A larger one stops capture in front of it.'),
 });

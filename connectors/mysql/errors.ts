@@ -116,7 +116,7 @@ function fromDump({ message }: DriverError, make: Make): CrossfadeError {
       'SOURCE_SERVER_ID_TAKEN',
       'fatal',
       'another reader connected with the same server id, and the server ended this one',
-      'Is a second capture of this pipeline running, or a replica with this number? Stop it; or give each reader its own "serverId" under "source.mysql" (without one it is random). Then start again.',
+      'Is a second capture of this pipeline running, or a replica with this number? SHOW PROCESSLIST names the host of each reader (Command: Binlog Dump); SHOW REPLICAS knows real replicas only. Stop it; or give each reader its own "serverId" under "source.mysql" (without one it is random). Then start again.',
     );
   }
   if (/max_allowed_packet/i.test(message)) {
@@ -127,6 +127,7 @@ function fromDump({ message }: DriverError, make: Make): CrossfadeError {
       'Nothing behind the event was read. The way past it is "A new pipeline behind a change" in the runbook; keep such rows out of captured tables.',
     );
   }
+  if (/truncated in the middle of event/i.test(message)) return torn(message, make);
   if (/impossible position|bogus data|position > file size|not a binary log|event read from binlog did not pass|corrupt/i.test(message)) {
     return make(
       'SOURCE_POSITION_INVALID',
@@ -155,12 +156,28 @@ function fromDump({ message }: DriverError, make: Make): CrossfadeError {
   );
 }
 
+/**
+ * A server that died, or whose disk was full, while it wrote: the rest of the event is in no file. Reading does not get over such
+ * an end, since the next file begins only behind it.
+ */
+function torn(message: string, make: Make): CrossfadeError {
+  const [, file, number] = /read from '(?:[^']*\/)?([^'/]*?\.)(\d+)'/.exec(message) ?? [];
+  const next = number === undefined ? 'the next file' : `${file}${String(Number(number) + 1).padStart(number.length, '0')}`;
+  const name = number === undefined ? 'the binlog file' : `${file}${number}`;
+  return make(
+    'SOURCE_EVENT_CORRUPT',
+    'fatal',
+    `${name} ends in the middle of an event: the server died or its disk was full while it wrote, and no reader gets over that`,
+    `Everything before that end was read; what is cut off was not committed on this server. Is it the newest file (SHOW BINARY LOGS)? Then make room on the disk, and: FLUSH BINARY LOGS; Then, once every replica is past the file too: PURGE BINARY LOGS TO '${next}'; and start again.`,
+  );
+}
+
 const purgedWhy = 'the server no longer has the binlog at our position';
 const purgedRemedy =
-  'Changes between our position and the oldest binlog are gone. Load the tables again and start a new pipeline at the position of the load (source.mysql.start); see the runbook. Keep binlogs longer (binlog_expire_logs_seconds) than capture may be down.';
+  'First look for a replica that still has the files (SHOW BINARY LOGS there): with GTIDs, point source.mysql at it and start again; that is all. Only where none has them the changes in between are gone: then "A new pipeline with the tables loaded again" in the runbook. Keep binlogs longer (binlog_expire_logs_seconds) than capture may be down.';
 const divergedWhy = 'the server does not have the transactions that were already read: its history is another one';
 const divergedRemedy =
-  'A failover lost transactions, or a backup was restored: the log holds changes that the source forgot. Compare both; then load the tables again and start a new pipeline at the position of the load (source.mysql.start); see the runbook.';
+  'First: is it a replica that is only behind? Wait until it has caught up, and start again. Does the server from before still exist? Point source.mysql back to it. Only where a failover lost transactions or a backup was restored, the targets hold what the source forgot: then "A new pipeline with the tables loaded again" in the runbook.';
 
 export function purged(what: string): CrossfadeError {
   return new CrossfadeError({ code: 'SOURCE_POSITION_PURGED', fault: 'fatal', message: `${purgedWhy}: ${what}`, remedy: purgedRemedy });
@@ -212,6 +229,15 @@ export function setting(what: string, fix: string): CrossfadeError {
   });
 }
 
+/** The error of a GTID that the server wrote behind a higher one of the same domain, wherever it is noticed. */
+export function sequenceWentBack(what: string, then = ''): CrossfadeError {
+  return unsupportedEvent(
+    what,
+    'Run on every server of the topology: SET GLOBAL gtid_strict_mode = ON; (and in my.cnf under [mariadb], for the next start: gtid_strict_mode = ON) then sequences can only grow.' +
+      then,
+  );
+}
+
 export function keyless(table: TableId): CrossfadeError {
   return new CrossfadeError({
     code: 'SOURCE_TABLE_KEYLESS',
@@ -236,6 +262,14 @@ export function rowTooLarge(table: TableId, bytes: number, limit: number, where:
     code: 'SOURCE_ROW_TOO_LARGE',
     fault: 'fatal',
     message: `a row of ${tableName(table)} at ${where} has ${bytes} bytes, more than the ${limit} that "maxRowBytes" allows`,
-    remedy: 'Raise "maxRowBytes" under "source" in the configuration if memory allows, then start again; nothing behind the row was read.',
+    remedy:
+      bytes > mostRowBytes
+        ? 'No limit allows so much, and nothing behind the row was read.'
+        : `Nothing behind the row was read. If memory allows, in the configuration: source: { mysql: { url: …, maxRowBytes: ${roomFor(bytes)} } }; then start again. If not:`,
   });
 }
+
+const mebibyte = 1024 ** 2;
+const mostRowBytes = 1024 * mebibyte;
+/** With a quarter to spare: a row that has grown goes on growing. */
+const roomFor = (bytes: number): number => Math.min(mostRowBytes, Math.ceil((bytes * 1.25) / mebibyte) * mebibyte);

@@ -8,12 +8,17 @@ import { BinlogStream } from './stream/binlog.ts';
 import { checkSource } from './check/check.ts';
 import type { MysqlSettings } from './config.ts';
 import { Metadata } from './server/metadata.ts';
-import { planRead } from './server/plan-read.ts';
+import { startAtEnd } from './server/open-xa.ts';
+import { planNewStart, planRead } from './server/plan-read.ts';
 import { columnsNow, describeTables, keysOf, untransactional } from './server/information-schema.ts';
 import { describePosition, parsePosition, positionText, type MysqlPosition } from './position/position.ts';
 import { endPosition, serverState } from './server/server-state.ts';
+import type { ServerState } from './server/state-questions.ts';
+import type { ReadPlan } from './position/read-plan.ts';
+import type { ReaderOptions } from './stream/reader-options.ts';
 import { schemaOf } from './rows/shapes.ts';
 import { namedPosition } from './server/start-position.ts';
+import { foldsTableNames } from './server/table-names.ts';
 
 export interface MysqlSourceOptions {
   readonly tables: readonly TableId[];
@@ -56,19 +61,47 @@ export class MysqlSource implements Source {
       collations,
       maxRowBytes: this.#settings.maxRowBytes,
     };
-    return described.flatMap(({ id, columns, primaryKey }) => schemaOf(id, columns, primaryKey, known) ?? []);
+    return described.flatMap(({ id, columns, primaryKey, defaults }) => {
+      const schema = schemaOf(id, columns, primaryKey, known);
+      if (!schema) return [];
+      return { ...schema, columns: schema.columns.map((each) => (defaults.has(each.name) ? { ...each, hasDefault: true } : each)) };
+    });
   }
 
-  async start(): Promise<Position> {
+  async start(signal: AbortSignal = new AbortController().signal): Promise<Position> {
     const { start } = this.#settings;
     await using metadata = await Metadata.open(this.#settings);
-    const end = endPosition(await serverState(metadata));
-    const position = { ...(start === undefined ? end : await namedPosition(metadata, start, end)), epoch: newEpoch() };
+    const found = start === undefined ? await this.#startAtEnd(metadata, signal) : await this.#namedStart(metadata, start);
+    const position = { ...found, epoch: newEpoch() };
     this.#options.logger.info(
       { position: describePosition(position), by: start === undefined ? 'the end of the binlog now' : 'the configuration' },
       'new pipeline starts',
     );
     return positionText(position);
+  }
+
+  async #namedStart(metadata: Metadata, start: NonNullable<MysqlSettings['start']>): Promise<MysqlPosition> {
+    return await namedPosition(metadata, start, endPosition(await serverState(metadata)));
+  }
+
+  /** Which XA transactions are open there is known once what was prepared last has been read; nothing of it is handed on. */
+  async #startAtEnd(metadata: Metadata, signal: AbortSignal): Promise<MysqlPosition> {
+    const { at, xaFrom } = await startAtEnd(metadata, this.#options.logger, signal);
+    if (at.gtid === xaFrom.gtid && at.file === xaFrom.file && at.pos === xaFrom.pos) return at;
+    const state = await serverState(metadata);
+    using stream = this.#streamOf(planNewStart(at, xaFrom), await this.#readerOptions(metadata, state));
+    const abort = () => stream.abort(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      signal.throwIfAborted();
+      for (;;) {
+        const { caughtUp, open, position, release } = await stream.next();
+        release?.();
+        if (caughtUp && !open) return parsePosition(position);
+      }
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
   }
 
   async end(): Promise<Position> {
@@ -104,9 +137,21 @@ export class MysqlSource implements Source {
   }
 
   async #open(position: MysqlPosition, signal: AbortSignal): Promise<BinlogStream> {
-    const { tables, keys, logger, partBytes = usualPartBytes } = this.#options;
+    const { logger } = this.#options;
     await using metadata = await Metadata.open(this.#settings, 'reading the binlog of');
     const { plan, state } = await planRead(metadata, position, logger, signal);
+    const reader = await this.#readerOptions(metadata, state);
+    signal.throwIfAborted();
+    logger.debug({ position: describePosition(position), epoch: plan.epoch }, 'binlog reading starts');
+    return this.#streamOf(plan, reader);
+  }
+
+  #streamOf(plan: ReadPlan, reader: ReaderOptions): BinlogStream {
+    return new BinlogStream(this.#settings, { plan, reader, serverId: this.#settings.serverId ?? randomServerId() });
+  }
+
+  async #readerOptions(metadata: Metadata, state: ServerState): Promise<ReaderOptions> {
+    const { tables, keys, partBytes = usualPartBytes } = this.#options;
     const described = await describeTables(metadata, tables);
     const known = {
       mapped: new Set(tables.map(tableName)),
@@ -116,17 +161,15 @@ export class MysqlSource implements Source {
       columnsNow: columnsNow(described),
     };
     const schemas = described.flatMap(({ id, columns, primaryKey }) => schemaOf(id, columns, primaryKey, known) ?? []);
-    const reader = {
+    return {
       tables: { ...known, described: new Map(schemas.map((schema) => [tableName(schema.table), schema])) },
       untransactional: untransactional(described),
       unkeyed: new Set(described.filter(({ primaryKey }) => primaryKey.length === 0).map(({ id }) => tableName(id))),
+      foldsNames: await foldsTableNames(metadata),
       partBytes,
       heartbeatUs: Math.round(this.#settings.heartbeatSeconds * 1e6),
       clockOffsetUs: state.clockOffsetUs,
     };
-    signal.throwIfAborted();
-    logger.debug({ position: describePosition(position), epoch: plan.epoch }, 'binlog reading starts');
-    return new BinlogStream(this.#settings, { plan, reader, serverId: this.#settings.serverId ?? randomServerId() });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -7,7 +7,6 @@ import type { Entry } from '../../src/core/sink-port.ts';
 import type { Step } from './pipeline.ts';
 import { columnArrays, copyText, rowValues } from './parameters.ts';
 import type { TablePlan } from './plan.ts';
-import type { Emptying } from './truncate.ts';
 
 /** From so many rows of one table COPY through a temporary table beats arrays. */
 export const copyFromRows = 2_000;
@@ -21,13 +20,6 @@ export interface RowStep extends Step {
   readonly guard?: CrossfadeError;
 }
 
-/** How an entry becomes steps. */
-export interface Ways {
-  readonly planOf: PlanOf;
-  /** For every table that an entry truncates. */
-  readonly emptying: Emptying;
-}
-
 export interface SetOptions {
   /** False when this user may create no temporary tables. */
   readonly mayStage: boolean;
@@ -35,25 +27,11 @@ export interface SetOptions {
   readonly clearStage: boolean;
 }
 
-/** Set by set; but what comes before a TRUNCATE stays before it, and what comes behind stays behind. */
-export function foldedSteps(entries: readonly Entry[], ways: Ways, options: SetOptions): RowStep[] {
-  const steps: RowStep[] = [];
-  let from = 0;
-  for (let at = 0; at <= entries.length; at += 1) {
-    const entry = entries[at];
-    if (entry !== undefined && entry.event.op !== 'truncate') continue;
-    steps.push(...setSteps(entries.slice(from, at), ways.planOf, { ...options, clearStage: options.clearStage || from > 0 }));
-    if (entry) steps.push(...emptySteps(entry, ways));
-    from = at + 1;
-  }
-  return steps;
-}
-
 /**
  * All deletes first, then all upserts, each table in the order in which the batch first touched it: a child inserted
  * after its parent stays after it, a child deleted before its parent stays before it.
  */
-function setSteps(entries: readonly Entry[], planOf: PlanOf, options: SetOptions): RowStep[] {
+export function foldedSteps(entries: readonly Entry[], planOf: PlanOf, options: SetOptions): RowStep[] {
   const groups = [...foldEntries(entries).values()].flatMap((rows) => byPlan(rows, planOf));
   const removed = groups.flatMap(([plan, rows]) => {
     const gone = rows.filter(({ row }) => row === undefined).map(({ identity }) => identity);
@@ -71,21 +49,15 @@ function setSteps(entries: readonly Entry[], planOf: PlanOf, options: SetOptions
 }
 
 /** The source's own order, one row at a time: whatever the source could do, this can. */
-export function singleSteps(entries: readonly Entry[], ways: Ways): RowStep[] {
+export function singleSteps(entries: readonly Entry[], planOf: PlanOf): RowStep[] {
   return entries.flatMap((entry) => {
-    const plan = ways.planOf(entry);
+    const plan = planOf(entry);
     const { event } = entry;
     if (event.op === 'delete') return [removeStep(plan, [event.before])];
-    if (event.op === 'truncate') return emptySteps(entry, ways);
+    invariant(event.op !== 'truncate', 'a truncate comes alone, as a barrier');
     const moved = event.op === 'update' && plan.key.some(({ source }) => !sameValue(event.before[source.name], event.after[source.name]));
     return moved ? [removeStep(plan, [event.before]), upsertStep(plan, [event.after])] : [upsertStep(plan, [event.after])];
   });
-}
-
-function emptySteps(entry: Entry, { planOf, emptying }: Ways): readonly RowStep[] {
-  const steps = emptying.get(planOf(entry));
-  invariant(steps, 'a truncate was prepared');
-  return steps;
 }
 
 function sameValue(left: Row[string] | undefined, right: Row[string] | undefined): boolean {

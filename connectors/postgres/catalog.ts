@@ -23,6 +23,16 @@ export interface TargetColumn {
   readonly generated: boolean;
   /** GENERATED ALWAYS AS IDENTITY: takes a value only when told to override. */
   readonly identityAlways: boolean;
+  /** Of a nondeterministic collation, which takes different texts for equal; undefined for all others. */
+  readonly foldingCollation?: string;
+}
+
+/** What an upsert could name: complete, immediate, without expressions. */
+export interface UniqueKey {
+  readonly index: string;
+  readonly columns: readonly string[];
+  /** Some column of it has a nondeterministic collation, be it only in the index. */
+  readonly isFolding: boolean;
 }
 
 export interface TargetTable {
@@ -32,29 +42,33 @@ export interface TargetTable {
   /** Row security hides rows from this user, or refuses them. */
   readonly isRowSecure: boolean;
   readonly columns: ReadonlyMap<string, TargetColumn>;
-  /** The columns of every unique index that an upsert could name: complete, immediate, without expressions. */
-  readonly uniqueKeys: readonly (readonly string[])[];
+  readonly uniqueKeys: readonly UniqueKey[];
 }
 
+/** Of a domain over a domain, only the one that names lengths and digits has them, and each may forbid NULL. A default is copied when a domain is made. */
 const columnsQuery = `
 SELECT a.attname, b.typname, format_type(b.oid, -1), format_type(a.atttypid, a.atttypmod),
-       CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, b.typtype, b.typcategory,
-       a.attnotnull OR t.typnotnull, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL, a.attgenerated, a.attidentity, b.typdelim,
+       b.typmod, b.typtype, b.typcategory,
+       a.attnotnull OR b.isfilled, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL, a.attgenerated, a.attidentity, b.typdelim,
        CASE b.typtype WHEN 'e' THEN array_to_json(array(SELECT enumlabel FROM pg_enum WHERE enumtypid = b.oid ORDER BY enumsortorder))::text ELSE '[]' END,
-       c.relkind, row_security_active(c.oid)
+       c.relkind, row_security_active(c.oid), (SELECT collname FROM pg_collation WHERE oid = a.attcollation AND NOT collisdeterministic)
 FROM pg_attribute a
 JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_type t ON t.oid = a.atttypid
 JOIN LATERAL (
   WITH RECURSIVE up AS (
-    SELECT t.oid, t.typtype, t.typbasetype
-    UNION ALL SELECT n.oid, n.typtype, n.typbasetype FROM up JOIN pg_type n ON n.oid = up.typbasetype WHERE up.typtype = 'd')
-  SELECT p.* FROM up JOIN pg_type p ON p.oid = up.oid WHERE up.typtype <> 'd') b ON true
+    SELECT t.oid, t.typtype, t.typbasetype, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END AS typmod, t.typnotnull AS isfilled
+    UNION ALL
+    SELECT n.oid, n.typtype, n.typbasetype, CASE WHEN up.typmod <> -1 OR n.typtype <> 'd' THEN up.typmod ELSE n.typtypmod END, up.isfilled OR n.typnotnull
+    FROM up JOIN pg_type n ON n.oid = up.typbasetype WHERE up.typtype = 'd')
+  SELECT p.*, up.typmod, up.isfilled FROM up JOIN pg_type p ON p.oid = up.oid WHERE up.typtype <> 'd') b ON true
 WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum`;
 
 const uniqueQuery = `
-SELECT array_to_json(array(SELECT a.attname FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k(num, n)
+SELECT i.indexrelid::regclass::text,
+       EXISTS (SELECT 1 FROM unnest(i.indcollation) o JOIN pg_collation l ON l.oid = o WHERE NOT l.collisdeterministic),
+       array_to_json(array(SELECT a.attname FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k(num, n)
                            JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.num ORDER BY k.n))::text
 FROM pg_index i
 WHERE i.indrelid = to_regclass($1) AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL`;
@@ -71,13 +85,18 @@ export async function readTable(session: Session, name: TargetName): Promise<Tar
     kind: rows[0]?.[13] ?? '',
     isRowSecure: rows[0]?.[14] === 't',
     columns: new Map(columns.map((column) => [column.name, column])),
-    uniqueKeys: keys.map(([names]) => JSON.parse(names ?? '[]') as string[]),
+    uniqueKeys: keys.map(([index, isFolding, names]) => ({
+      index: index ?? '',
+      isFolding: isFolding === 't',
+      columns: JSON.parse(names ?? '[]') as string[],
+    })),
   };
 }
 
 function readColumn(row: readonly (string | null)[]): TargetColumn {
   const [name, base, castType, shownType, typmod, kind, category, notNull, hasDefault, generated, identity, delimiter, labels] =
     row as string[];
+  const foldingCollation = row[15] ?? null;
   return {
     name: name ?? '',
     base: base ?? '',
@@ -92,10 +111,12 @@ function readColumn(row: readonly (string | null)[]): TargetColumn {
     hasDefault: hasDefault === 't',
     generated: generated !== '',
     identityAlways: identity === 'a',
+    ...(foldingCollation === null ? {} : { foldingCollation }),
   };
 }
 
-export function hasUniqueKey({ uniqueKeys }: TargetTable, key: readonly string[]): boolean {
+/** The unique indexes on exactly these columns: an upsert goes by all of them. */
+export function uniqueKeysOn({ uniqueKeys }: TargetTable, key: readonly string[]): readonly UniqueKey[] {
   const wanted = [...key].sort().join('\0');
-  return uniqueKeys.some((names) => [...names].sort().join('\0') === wanted);
+  return uniqueKeys.filter(({ columns }) => [...columns].sort().join('\0') === wanted);
 }

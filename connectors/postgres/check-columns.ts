@@ -2,22 +2,39 @@
 import type { ColumnSchema, TableSchema } from '../../src/core/change.ts';
 import type { Finding } from '../../src/core/ports.ts';
 import type { TargetColumn, TargetTable } from './catalog.ts';
+import type { ValuePolicies } from './config.ts';
 import { fitOf, missingLabels } from './compatibility.ts';
 import { addColumnStatement, type ExtensionTypes, retypeStatement } from './ddl.ts';
 import { finding } from './finding.ts';
 import type { Fit } from './fit.ts';
 import { isTooLong, quote, quotedTarget, quoteText, targetText } from './identifiers.ts';
 
-export function checkColumns(table: TargetTable, schema: TableSchema, where: string, extensions: ExtensionTypes): Finding[] {
+/** What a column's statements and findings depend on besides both tables. */
+export interface ColumnRules {
+  readonly extensions: ExtensionTypes;
+  readonly policies: ValuePolicies;
+}
+
+export function checkColumns(table: TargetTable, schema: TableSchema, where: string, rules: ColumnRules): Finding[] {
   return schema.columns
     .filter(({ name }) => !isTooLong(name))
     .flatMap((source): Finding[] => {
       const target = table.columns.get(source.name);
-      if (target?.generated) return [generated(table, source, schema.key.includes(source.name), where)];
-      if (target) return [...checkType(table, source, target, where, extensions), ...checkNull(table, source, target, where)];
-      const message = `${targetText(table.name)} has no column "${source.name}"`;
-      return [finding('error', 'TARGET_COLUMN_MISSING', where, message, addColumnStatement(quotedTarget(table.name), source, extensions))];
+      const isKey = schema.key.includes(source.name);
+      if (target?.generated) return [generated(table, source, isKey, where)];
+      if (!target) return [missing(table, source, where, rules)];
+      // A key without NOT NULL is the source's finding.
+      return [...checkType(table, source, target, isKey, where, rules), ...(isKey ? [] : checkNull(table, source, target, where))];
     });
+}
+
+function missing({ name }: TargetTable, source: ColumnSchema, where: string, { extensions }: ColumnRules): Finding {
+  const rows =
+    source.nullable && !source.hasDefault
+      ? 'rows that are there get NULL, which is right where the source added it without a DEFAULT'
+      : 'rows that are there need the values that the source has in it';
+  const message = `${targetText(name)} has no column "${source.name}": ${rows}`;
+  return finding('error', 'TARGET_COLUMN_MISSING', where, message, addColumnStatement(quotedTarget(name), source, extensions));
 }
 
 function generated(table: TargetTable, { name }: ColumnSchema, isKey: boolean, where: string): Finding {
@@ -26,9 +43,19 @@ function generated(table: TargetTable, { name }: ColumnSchema, isKey: boolean, w
   return finding(isKey ? 'error' : 'warning', 'TARGET_COLUMN_TYPE', where, message, isKey ? drop : undefined);
 }
 
-function checkType(table: TargetTable, source: ColumnSchema, target: TargetColumn, where: string, extensions: ExtensionTypes): Finding[] {
+function checkType(
+  table: TargetTable,
+  source: ColumnSchema,
+  target: TargetColumn,
+  isKey: boolean,
+  where: string,
+  { extensions, policies }: ColumnRules,
+): Finding[] {
   const fit = fitOf(source, target);
   if (fit.fit === 'exact' || fit.isQuiet) return [];
+  // What does not fit becomes NULL, because somebody chose that too.
+  const isNull = source.kind === 'time' && target.base === 'time' && policies.of(source.name).timeRange === 'null';
+  if (fit.isChosen && isNull && !isKey && !target.notNull) return [];
   const message = `column "${source.name}" is ${source.type} in the source and ${target.shownType} in the target: ${fit.why}`;
   const mend = () => newLabels(source, target, fit) ?? retypeStatement(quotedTarget(table.name), source, target, extensions);
   const fix = fit.isChosen ? undefined : mend();

@@ -10,7 +10,9 @@ import { checkKey } from './check-key.ts';
 import { checkLabels } from './check-labels.ts';
 import { checkPolicies } from './check-policies.ts';
 import { checkProgress, checkServer } from './check-server.ts';
+import { checkOldRows } from './check-old-rows.ts';
 import { checkNames, checkTableKind, checkWidth } from './check-table.ts';
+import { valuePolicies } from './config.ts';
 import { createTableStatement, type ExtensionTypes } from './ddl.ts';
 import { extensionTypes } from './extensions.ts';
 import { finding } from './finding.ts';
@@ -74,14 +76,18 @@ async function checkMapping(session: Session, subject: MappingSubject): Promise<
   }
   const kind = checkTableKind(table, where);
   if (kind.length > 0) return kind;
+  const policies = valuePolicies(mapping.options);
+  const privileges = await checkPrivileges(session, subject);
+  const mayRead = privileges.every(({ level }) => level !== 'error');
   return [
     ...names,
-    ...(await checkPrivileges(session, subject)),
-    ...checkColumns(table, schema, where, extensions),
+    ...privileges,
+    ...checkColumns(table, schema, where, { extensions, policies }),
+    ...(mayRead ? await checkOldRows(session, table, schema, where, policies) : []),
     ...checkExtraColumns(table, schema, where),
     ...checkWidth(table, schema, where),
     ...checkKey(table, schema, where),
-    ...checkPolicies(table, schema, mapping, where),
+    ...checkPolicies(table, schema, policies, where),
     ...(await checkLabels(session, table, schema, where)),
     ...(await checkForeignKeys(session, name, where)),
   ];

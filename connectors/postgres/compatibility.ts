@@ -18,7 +18,9 @@ function string(source: ColumnSchema, target: TargetColumn): Fit | undefined {
   if (target.base === 'citext') return chosen('it compares without regard to case');
   if (target.base === 'jsonb')
     return chosen('texts that are not JSON, or have a name twice in one object, are refused; spaces and the order of names are not kept');
-  return target.isEnum || ['json', 'uuid', 'inet', 'xml'].includes(target.base) ? chosen('texts of another form are refused') : undefined;
+  if (target.base === 'uuid' || target.base === 'inet') return chosen('texts that are not spelled as Postgres prints them are refused');
+  if (target.base === 'xml') return lossy('the declaration and the document type would be lost');
+  return target.isEnum || target.base === 'json' ? chosen('texts of another form are refused') : undefined;
 }
 
 /** MySQL stores '' for a label that it did not know; that is worth no warning. */

@@ -95,6 +95,8 @@ export interface ColumnPolicies {
 
 export interface ValuePolicies {
   of(column: string): ColumnPolicies;
+  /** What is said for this column alone. */
+  own(column: string): readonly (keyof ColumnPolicies)[];
   /** The columns that are named, whether they exist or not. */
   readonly named: readonly string[];
 }
@@ -112,6 +114,7 @@ export function valuePolicies(options: Readonly<Record<string, unknown>>): Value
         geometry: own?.geometry ?? table.geometry,
       };
     },
+    own: (column) => Object.keys((Object.hasOwn(columns, column) ? columns[column] : undefined) ?? {}) as (keyof ColumnPolicies)[],
     named: Object.keys(columns),
   };
 }

@@ -39,7 +39,7 @@ const constraint = (what: string): Verdict => ({
   fault: 'fatal',
   what,
   remedy:
-    'Find the row that the named constraint refuses and correct it in the source, or drop the constraint in the target; then start again.',
+    'Drop or loosen the named constraint in the target, or delete there the row that is in the way and that the source no longer has; then start again. Correcting the row in the source does not help by itself: the change with the old value is in the log and comes first.',
 });
 const table: Verdict = {
   code: 'TARGET_TABLE_MISSING',
@@ -110,6 +110,12 @@ const byState: Readonly<Record<string, Verdict>> = {
   '57P03': unreachable('the server is starting up'),
   '40001': busy('a transaction could not be serialised'),
   '40P01': busy('the server broke a deadlock'),
+  '21000': {
+    code: 'TARGET_COLUMN_TYPE',
+    fault: 'fatal',
+    what: 'keys that differ in the log are one row in the target (or a trigger failed so)',
+    remedy: 'Run `crossfade check`: it names key columns whose type or collation takes different values for equal.',
+  },
   '23505': constraint('a unique constraint was violated'),
   '23503': constraint('a foreign key was violated'),
   '23502': constraint('a column that must not be null got null'),

@@ -1,7 +1,10 @@
 /** Rows into the parameters of a statement, or into the rows of a COPY. */
 import { invariant } from '../../src/core/assert.ts';
-import type { Row, Value } from '../../src/core/change.ts';
+import type { ColumnSchema, Row, Value } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
+import type { TargetColumn } from './catalog.ts';
+import { spelledStatement } from './ddl.ts';
+import { quotedTarget } from './identifiers.ts';
 import { arrayLiteral, copyCell } from './literals.ts';
 import type { PlannedColumn, TablePlan } from './plan.ts';
 import { Refused } from './policy.ts';
@@ -64,7 +67,20 @@ function cell<T>(plan: TablePlan, { source, target }: PlannedColumn, row: Row, w
       code: 'TARGET_VALUE_REFUSED',
       fault: 'poison',
       message: `${plan.title}: column "${source.name}" (${source.type} → ${target.shownType}): ${error.message}`,
-      remedy: error.remedy,
+      remedy: isPolicyOfKey(plan, source, error) ? keyRemedy(plan, source, target) : error.remedy,
     });
   }
+}
+
+/** No policy is applied to a key, so no remedy may name one. */
+const isPolicyOfKey = ({ key }: TablePlan, { name }: ColumnSchema, { namesPolicy }: Refused) =>
+  namesPolicy && key.some(({ source }) => source.name === name);
+
+function keyRemedy({ name }: TablePlan, source: ColumnSchema, target: TargetColumn): string {
+  const statement = spelledStatement(quotedTarget(name), source, target);
+  const way =
+    statement === undefined
+      ? 'Take the table out of this service: Postgres has no type that holds this value.'
+      : `Give the column a type that holds every value: ${statement} Then start again.`;
+  return `The column is part of the key, where no setting of \`values\` is applied: two rows could become one. ${way}`;
 }

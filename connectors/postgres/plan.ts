@@ -3,10 +3,11 @@ import type { ColumnSchema, TableSchema } from '../../src/core/change.ts';
 import { tableName } from '../../src/core/change.ts';
 import { invariant } from '../../src/core/assert.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
-import { hasUniqueKey, type TargetColumn, type TargetTable } from './catalog.ts';
+import { type TargetColumn, type TargetTable, uniqueKeysOn } from './catalog.ts';
 import { fitOf } from './compatibility.ts';
-import { addColumnStatement, addKeyStatement, createTableStatement } from './ddl.ts';
+import { addKeyStatement, createTableStatement } from './ddl.ts';
 import { isTooLong, quote, quotedTarget, targetText, tooLongText, type TargetName } from './identifiers.ts';
+import { keyColumnFault, keyIndexFault, keyWriter } from './key-columns.ts';
 import { type Policy, strict } from './policy.ts';
 import { bytesWriter, textWriter, type ToBytes, type ToText } from './values.ts';
 
@@ -54,13 +55,15 @@ export function planTable(
   if (!table)
     throw stop('TARGET_TABLE_MISSING', `${title}: the target has no such table`, createTableStatement(quotedTarget(name), schema));
   const planned = schema.columns.flatMap((source) => planColumn(source, table, title, schema, policyOf));
-  if (!hasUniqueKey(table, schema.key)) {
+  if (uniqueKeysOn(table, schema.key).length === 0) {
     throw stop(
       'TARGET_KEY_MISSING',
       `${title}: no unique index covers exactly the key's columns`,
       addKeyStatement(quotedTarget(name), schema.key),
     );
   }
+  const folding = keyIndexFault(table, schema);
+  if (folding !== undefined) throw stop('TARGET_COLUMN_TYPE', `${title}: ${folding}`, 'Change the index, then start again.');
   const key = schema.key.map((name) => {
     const column = planned.find(({ source }) => source.name === name);
     invariant(column, `key column ${name} of ${title} is written`);
@@ -76,8 +79,9 @@ function planColumn(source: ColumnSchema, table: TargetTable, title: string, sch
   }
   const target = table.columns.get(source.name);
   if (!target) {
-    const statement = addColumnStatement(quotedTarget(table.name), source);
-    throw stop('TARGET_COLUMN_MISSING', `${title}: the target has no column "${source.name}"`, statement);
+    // Its default is not in the log, and the rows that are there need the source's values.
+    const remedy = 'Run `crossfade check`: it prints the ALTER TABLE, and what the rows that are there need; then start again.';
+    throw stop('TARGET_COLUMN_MISSING', `${title}: the target has no column "${source.name}"`, remedy);
   }
   if (target.generated && schema.key.includes(source.name)) {
     throw stop(
@@ -92,9 +96,14 @@ function planColumn(source: ColumnSchema, table: TargetTable, title: string, sch
     const message = `${title}: column "${source.name}" is ${source.type} in the source and ${target.shownType} in the target: ${why}`;
     throw stop('TARGET_COLUMN_TYPE', message, 'Give the column a type that holds every value; `crossfade check` names one.');
   }
-  const policy = possible(policyOf(source.name, `${title} "${source.name}"`), target, schema.key.includes(source.name));
+  const isKey = schema.key.includes(source.name);
+  const fault = isKey ? keyColumnFault(source, target) : undefined;
+  if (fault !== undefined)
+    throw stop('TARGET_COLUMN_TYPE', `${title}: ${fault}`, 'Run `crossfade check`: it prints the ALTER TABLE, then start again.');
+  const policy = possible(policyOf(source.name, `${title} "${source.name}"`), target, isKey);
   const toBytes = bytesWriter(source, target, policy);
-  return [{ source, target, toText: textWriter(source, target, policy), ...(toBytes === undefined ? {} : { toBytes }) }];
+  const write = textWriter(source, target, policy);
+  return [{ source, target, toText: isKey ? keyWriter(source, target, write) : write, ...(toBytes === undefined ? {} : { toBytes }) }];
 }
 
 /** A key that is altered could become another row's, and NULL is refused where the column says so. */

@@ -19,11 +19,18 @@ export class Refused extends Error {
     super(what);
     this.remedy = remedy;
   }
+
+  /** A setting would get past it; but none is applied to a key. */
+  get namesPolicy(): boolean {
+    return this.remedy.includes(policySetting);
+  }
 }
+
+const policySetting = '`values: { ';
 
 /** The change stays in the log whatever becomes of the row in the source, so only a policy gets past it: setting → what it does. */
 export function policyRemedy(ways: Readonly<Record<string, string>>): string {
-  const told = Object.entries(ways).map(([setting, effect]) => `\`values: { ${setting} }\` and ${effect}`);
+  const told = Object.entries(ways).map(([setting, effect]) => `${policySetting}${setting} }\` and ${effect}`);
   return `Give the table's mapping in the configuration ${told.join(', or ')}; then start again. Correcting the row in the source does not help by itself: the change with this value comes first.`;
 }
 

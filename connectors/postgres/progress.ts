@@ -1,6 +1,6 @@
 /** The table of progress in the target: who owns a partition, and how far it was applied. */
 import type { PartitionId } from '../../src/core/log-port.ts';
-import type { Progress } from '../../src/core/sink-port.ts';
+import type { AppliedByOther, Progress } from '../../src/core/sink-port.ts';
 import type { Step, StepResult } from './pipeline.ts';
 import { translated, type Session } from './session.ts';
 
@@ -93,6 +93,21 @@ export async function readProgress(session: Session, owner: ProgressOwner): Prom
     [owner.pipeline, owner.service],
   );
   return new Map(rows.map(([partition, ...rest]) => [partition as string, progressOf(rest)]));
+}
+
+/** Versions are in the order of their bytes, whatever the database's collation. */
+export async function readOthers(session: Session, { pipeline, service }: ProgressOwner): Promise<AppliedByOther[]> {
+  const rows = await session.query(
+    'reading the progress of other pipelines',
+    `SELECT DISTINCT ON (pipeline) pipeline, transaction_id, round(extract(epoch FROM committed_at) * 1000000)::bigint
+FROM crossfade.progress WHERE pipeline <> $1 AND service = $2 AND next_offset IS NOT NULL ORDER BY pipeline, version COLLATE "C" DESC`,
+    [pipeline, service],
+  );
+  return rows.map(([other, transactionId, committedAtUs]) => ({
+    pipeline: other ?? '',
+    transactionId: transactionId ?? '',
+    committedAtUs: Number(committedAtUs),
+  }));
 }
 
 /**

@@ -17,7 +17,7 @@ export function withPlace(error: unknown, { partition, entries, progress }: Sink
 function isRefused(entry: Entry, planOf: PlanOf): boolean {
   if (entry.event.op === 'truncate') return false;
   try {
-    singleSteps([entry], { planOf, emptying: new Map() });
+    singleSteps([entry], planOf);
     return false;
   } catch {
     return true;

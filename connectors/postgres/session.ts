@@ -14,11 +14,23 @@ const idleInTransactionTimeoutMs = 120_000;
 const answerDelayMs = 15_000;
 const closeTimeoutMs = 2_000;
 
+/**
+ * Whatever a database or a role has set otherwise: first the limits, then all that decides how the server reads what we
+ * send. `search_path` and `session_replication_role` stay: triggers and defaults of the target may count on them.
+ */
 const settings = [
   ['statement_timeout', `${statementTimeoutMs}`],
   ['lock_timeout', `${lockTimeoutMs}`],
   ['idle_in_transaction_session_timeout', `${idleInTransactionTimeoutMs}`],
   ['client_min_messages', 'warning'],
+  ['client_encoding', 'UTF8'],
+  ['standard_conforming_strings', 'on'],
+  // Off, NULL in an array is a text of four letters.
+  ['array_nulls', 'on'],
+  ['transform_null_equals', 'off'],
+  ['quote_all_identifiers', 'off'],
+  // Another list may have a `Z` of its own.
+  ['timezone_abbreviations', 'Default'],
   ['DateStyle', 'ISO, YMD'],
   ['IntervalStyle', 'postgres'],
   ['TimeZone', 'UTC'],

@@ -1,6 +1,6 @@
 /** The Sink port on Postgres: one connection; rows and progress in one transaction; see progress.ts for the fence. */
 import type { TableSchema } from '../../src/core/change.ts';
-import type { Mapping, Progress, Sink, SinkBatch, WriteOutcome } from '../../src/core/sink-port.ts';
+import type { AppliedByOther, Mapping, Progress, Sink, SinkBatch, WriteOutcome } from '../../src/core/sink-port.ts';
 import type { Finding, Logger } from '../../src/core/ports.ts';
 import type { PartitionId } from '../../src/core/log-port.ts';
 import { checkTarget } from './check.ts';
@@ -14,6 +14,7 @@ import {
   ensureProgressTable,
   progressTableExists,
   readClaim,
+  readOthers,
   readProgress,
   resetStep,
   rollBack,
@@ -74,6 +75,13 @@ class PostgresSink implements Sink {
       } finally {
         await other?.[Symbol.asyncDispose]();
       }
+    });
+  }
+
+  appliedByOthers(): Promise<readonly AppliedByOther[]> {
+    return this.#inTurn(async () => {
+      const session = await this.#connected();
+      return (await progressTableExists(session)) ? readOthers(session, this.#owner) : [];
     });
   }
 

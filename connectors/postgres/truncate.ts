@@ -3,6 +3,7 @@
  * be faster, but locks readers out until the commit, shows an empty table to snapshots from before it, needs a privilege
  * more, and is refused where a foreign key points at the table, even when nothing does.
  */
+import { invariant } from '../../src/core/assert.ts';
 import { tableName } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import type { Entry } from '../../src/core/sink-port.ts';
@@ -15,20 +16,17 @@ import { statementTimeoutMs, type Session } from './session.ts';
 /** A DELETE takes some seconds for a million rows; only a server that is gone takes longer than this. */
 const emptyingTimeoutMs = 6 * 3_600_000;
 
-export type Emptying = ReadonlyMap<TablePlan, readonly RowStep[]>;
-
-/** The steps for every table that these entries truncate. Throws where emptying it would touch rows that are not the source table's. */
-export async function emptyingOf(session: Session, entries: readonly Entry[], plans: Plans): Promise<Emptying> {
-  const emptying = new Map<TablePlan, readonly RowStep[]>();
+/** What empties the tables of a barrier's entries. Throws where it would touch rows that are not the source table's. */
+export async function emptyingSteps(session: Session, entries: readonly Entry[], plans: Plans): Promise<RowStep[]> {
+  const steps: RowStep[] = [];
   for (const entry of entries) {
-    if (entry.event.op !== 'truncate') continue;
+    invariant(entry.event.op === 'truncate', 'a barrier is a truncate');
     const plan = plans.of(entry);
-    if (emptying.has(plan)) continue;
     const other = plans.sharing(entry.mapping);
     if (other !== undefined) throw sharedTarget(plan, other);
-    emptying.set(plan, [...(await cascadeGuards(session, plan)), ...deleteAll(plan)]);
+    steps.push(...(await cascadeGuards(session, plan)), ...deleteAll(plan));
   }
-  return emptying;
+  return steps;
 }
 
 function deleteAll({ title, name }: TablePlan): RowStep[] {

@@ -72,7 +72,7 @@ const escapedNul = /(?<!\\)((?:\\\\)*)\\u0000/g;
 
 /**
  * jsonb keeps numbers exactly (as numeric) but has no U+0000, and of a name that stands twice in one object it keeps the
- * last. MySQL's own JSON never repeats a name; texts that only look like JSON may.
+ * last. MySQL's own JSON never repeats a name; texts that only look like JSON may, and names that a policy altered.
  */
 export function jsonbText(source: ColumnSchema, policy: Policy): Write {
   const mayRepeat = source.type !== 'json';
@@ -80,9 +80,9 @@ export function jsonbText(source: ColumnSchema, policy: Policy): Write {
     const given = plainText(stringOf(value), policy);
     // A replaced U+0000 must stay an escape of JSON: its backslash is doubled.
     const text = given.includes('\\u0000') ? withoutEscapedNul(given, policy) : given;
-    if (mayRepeat && hasRepeatedName(text)) {
+    if ((mayRepeat || text !== given) && hasRepeatedName(text)) {
       throw new Refused(
-        'a JSON object has one name twice, of which jsonb would keep only the last',
+        `a JSON object has one name twice${text === given ? '' : ' once U+0000 is replaced'}, of which jsonb would keep only the last`,
         'Make the column json or text (ALTER TABLE … ALTER COLUMN … TYPE json), then start again.',
       );
     }

@@ -137,6 +137,9 @@ export function checkMappings({ where, mappings, schemas }: Pick<RedisCheck, 'wh
   return findings;
 }
 
+/** The key's last column in a system-versioned table of MariaDB that does not name it otherwise; the source's check tells of all such tables. */
+const rowEnd = 'row_end';
+
 function checkTemplate(
   schema: TableSchema,
   columns: readonly string[],
@@ -158,7 +161,10 @@ function checkTemplate(
       add('error', 'CONFIG_INVALID', `its key template "${text}" names ${name}, which can be NULL: such a row has no key`, keyTemplate);
   }
   const absent = schema.key.filter((name) => !columns.includes(name));
-  if (absent.length > 0) {
+  if (absent.includes(rowEnd)) {
+    const message = `its key template "${text}" leaves out ${rowEnd}, which tells the versions of a row apart: the former version comes behind the present one, and would stay in its place`;
+    add('error', 'TARGET_KEY_MISSING', message, keyTemplate);
+  } else if (absent.length > 0) {
     const message = `its key template "${text}" leaves out ${absent.join(', ')} of the table's key: if two rows render to one key, the later change wins and a delete of either removes it`;
     add('warning', 'TARGET_KEY_MISSING', message, keyTemplate);
   }

@@ -63,8 +63,10 @@ interface Script {
   readonly sha: string;
 }
 
+const readScript = (name: string) => readFileSync(new URL(`${name}.lua`, import.meta.url), 'utf8');
+
 export function loadScript(name: 'write' | 'barrier' | 'empty' | 'claim' | 'reset' | 'sweep' | 'probe'): Script {
-  const lua = readFileSync(new URL(`${name}.lua`, import.meta.url), 'utf8');
+  const lua = `${readScript('compare')}\n${readScript(name)}`;
   return { lua, sha: createHash('sha1').update(lua).digest('hex') };
 }
 

@@ -1,15 +1,6 @@
 -- Removes, of these keys, the rows that are older than a TRUNCATE.
 -- KEYS: the partition's progress, then keys that a row of the table can have. ARGV: our owner epoch, the TRUNCATE's version.
 -- Answers how many went, or -1 where the partition is not ours any more.
--- Bytewise: Lua's own comparison goes by the server's locale.
-local function older(one, other)
-  for i = 1, #one do
-    local left, right = string.byte(one, i), string.byte(other, i)
-    if left ~= right then return right ~= nil and left < right end
-  end
-  return false
-end
-
 if redis.call('HGET', KEYS[1], 'owner_epoch') ~= ARGV[1] then return -1 end
 local gone = 0
 for i = 2, #KEYS do

@@ -8,6 +8,8 @@ import type { Progress } from '../../src/core/sink-port.ts';
 export interface OwnKeys {
   /** A set: every partition that this service ever claimed. */
   readonly partitions: string;
+  /** A set, shared with other pipelines: all that ever filled this database for a service of this name. */
+  readonly pipelines: string;
   progress(partition: PartitionId): string;
   /** A hash: the versions of deleted keys, by key. One per topic: no other topic's rows may render to the same keys. */
   tombstones(partition: PartitionId): string;
@@ -19,6 +21,7 @@ export function ownKeys(pipeline: string, service: string): OwnKeys {
   const prefix = `crossfade:{${escapePart(pipeline)}/${escapePart(service)}}:`;
   return {
     partitions: `${prefix}partitions`,
+    pipelines: `crossfade:pipelines:${escapePart(service)}`,
     progress: (partition) => `${prefix}progress:${partition}`,
     tombstones: (partition) => `${prefix}tombstones:${topicOf(partition)}`,
   };

@@ -3,7 +3,7 @@ import { CrossfadeError } from '../../src/core/errors.ts';
 import { faultPoint } from '../../src/core/fault-point.ts';
 import { topicOf } from '../../src/core/partition.ts';
 import type { Finding, Logger } from '../../src/core/ports.ts';
-import type { Mapping, Progress, Sink, SinkBatch, WriteOutcome } from '../../src/core/sink-port.ts';
+import type { AppliedByOther, Mapping, Progress, Sink, SinkBatch, WriteOutcome } from '../../src/core/sink-port.ts';
 import type { PartitionId } from '../../src/core/log-port.ts';
 import type { TableSchema } from '../../src/core/change.ts';
 import { Barriers } from './barrier.ts';
@@ -41,6 +41,7 @@ interface Claim {
 
 class RedisSink implements Sink {
   readonly #settings: RedisSettings;
+  readonly #pipeline: string;
   readonly #service: string;
   readonly #logger: Logger;
   readonly #mappings: readonly HashMapping[];
@@ -53,6 +54,7 @@ class RedisSink implements Sink {
 
   constructor(settings: RedisSettings, options: Parameters<typeof openRedisSink>[1]) {
     this.#settings = settings;
+    this.#pipeline = options.pipeline;
     this.#service = options.service;
     this.#logger = options.logger;
     this.#mappings = options.mappings.map(hashMapping);
@@ -75,19 +77,37 @@ class RedisSink implements Sink {
 
   async progress(): Promise<ReadonlyMap<PartitionId, Progress>> {
     const redis = await this.#connection();
-    return guarded(redis, 'reading progress', async () => {
-      const partitions = await redis.smembers(this.#keys.partitions);
-      const values = await Promise.all(partitions.map((partition) => redis.hmget(this.#keys.progress(partition), ...progressFields)));
-      return present(partitions, values);
+    return guarded(redis, 'reading progress', () => progressIn(redis, this.#keys));
+  }
+
+  async appliedByOthers(): Promise<readonly AppliedByOther[]> {
+    const redis = await this.#connection();
+    return guarded(redis, 'reading the progress of other pipelines', async () => {
+      const others = (await redis.smembers(this.#keys.pipelines)).filter((pipeline) => pipeline !== this.#pipeline);
+      const applied = await Promise.all(
+        others.map(async (pipeline) => {
+          const stands = (await progressIn(redis, ownKeys(pipeline, this.#service))).values().toArray();
+          const [last] = stands.toSorted((one, other) => (one.version < other.version ? 1 : -1));
+          return last ? [{ pipeline, transactionId: last.transactionId, committedAtUs: last.committedAtUs }] : [];
+        }),
+      );
+      return applied.flat();
     });
   }
 
   async claim(partitions: readonly PartitionId[]): Promise<ReadonlyMap<PartitionId, Progress>> {
     for (const partition of partitions) this.#claims.delete(partition);
     if (partitions.length === 0) return new Map();
-    const keys = [this.#keys.partitions, ...partitions.map((partition) => this.#keys.progress(partition))];
+    const { pipelines, partitions: registry } = this.#keys;
+    const keys = [registry, pipelines, ...partitions.map((partition) => this.#keys.progress(partition))];
     const redis = await this.#connection();
-    const answer = (await runScript(redis, claimScript, keys, partitions, 'claiming partitions')) as readonly (readonly unknown[])[];
+    const answer = (await runScript(
+      redis,
+      claimScript,
+      keys,
+      [this.#pipeline, ...partitions],
+      'claiming partitions',
+    )) as readonly (readonly unknown[])[];
     const progress = present(
       partitions,
       answer.map((values) => values.slice(1)),
@@ -196,6 +216,12 @@ class RedisSink implements Sink {
     const redis = await this.#connecting?.catch(() => undefined);
     redis?.disconnect();
   }
+}
+
+async function progressIn(redis: Redis, keys: OwnKeys): Promise<Map<PartitionId, Progress>> {
+  const partitions = await redis.smembers(keys.partitions);
+  const values = await Promise.all(partitions.map((partition) => redis.hmget(keys.progress(partition), ...progressFields)));
+  return present(partitions, values);
 }
 
 function present(partitions: readonly PartitionId[], values: readonly (readonly unknown[])[]): Map<PartitionId, Progress> {

@@ -1,15 +1,6 @@
 -- One bounded step over a topic's tombstones: forgets those that every partition of the topic has passed.
 -- KEYS: the tombstones, then the progress of every partition of the topic. ARGV: where the last step ended.
 -- Answers where this one ended ('0': all were seen) and how many it forgot.
--- Bytewise: Lua's own comparison goes by the server's locale.
-local function older(one, other)
-  for i = 1, #one do
-    local left, right = string.byte(one, i), string.byte(other, i)
-    if left ~= right then return right ~= nil and left < right end
-  end
-  return false
-end
-
 local lowest
 for i = 2, #KEYS do
   local version = redis.call('HGET', KEYS[i], 'version')

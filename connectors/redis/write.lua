@@ -12,17 +12,6 @@ local function take()
   return argument
 end
 
--- Bytewise. Lua's own comparison goes by the server's locale, and there are some where 'aa' sorts behind 'b'.
-local function newer(one, other)
-  -- Epoch, file and the offset's upper half are nearly always the same.
-  local from = string.sub(one, 1, 26) == string.sub(other, 1, 26) and 27 or 1
-  for i = from, #one do
-    local left, right = string.byte(one, i), string.byte(other, i)
-    if left ~= right then return right == nil or left > right end
-  end
-  return false
-end
-
 -- unpack is limited to about 8000 values.
 local function put(key, fields, length)
   for from = 1, length, 4000 do
@@ -62,7 +51,7 @@ for i = 1, rows do
   local key, version, shape = KEYS[i + 2], ARGV[at], shapes[tonumber(ARGV[at + 1])]
   at = at + 2
   -- Equal is not older: a replay by order of a person must write the row as the mapping now wants it.
-  local late = (held[i] and newer(held[i], version)) or (buried[i] and newer(buried[i], version))
+  local late = (held[i] and older(version, held[i])) or (buried[i] and older(version, buried[i]))
   if not shape then
     if not late then
       redis.call('DEL', key)

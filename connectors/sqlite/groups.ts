@@ -27,6 +27,9 @@ const schemaSql = `
   CREATE TABLE IF NOT EXISTS offsets (
     name TEXT NOT NULL, partition TEXT NOT NULL, next_offset INTEGER NOT NULL, PRIMARY KEY (name, partition)
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS waits (
+    name TEXT NOT NULL, partition TEXT NOT NULL, since_ms INTEGER NOT NULL, PRIMARY KEY (name, partition)
+  ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS troubles (
     part TEXT PRIMARY KEY, code TEXT NOT NULL, message TEXT NOT NULL, since_ms INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
@@ -62,7 +65,7 @@ export class GroupsFile implements Disposable {
       // A new log in the place of a deleted one: what groups had applied of the old one means nothing here.
       if (known !== logId) {
         this.#db.exec(
-          'DELETE FROM log; DELETE FROM leader; DELETE FROM members; DELETE FROM owners; DELETE FROM offsets; DELETE FROM troubles',
+          ['log', 'leader', 'members', 'owners', 'offsets', 'waits', 'troubles'].map((table) => `DELETE FROM ${table}`).join('; '),
         );
         this.#db.prepare('INSERT INTO log VALUES (1, ?)').run(logId);
       }
@@ -188,13 +191,30 @@ export class GroupsFile implements Disposable {
     this.#guarded(() => this.#db.prepare('DELETE FROM offsets WHERE name = ?').run(group));
   }
 
+  waitSince(group: string, sinceMs: ReadonlyMap<PartitionId, number | undefined>): void {
+    this.#transaction(() => {
+      for (const [partition, since] of sinceMs) {
+        if (since === undefined) this.#db.prepare('DELETE FROM waits WHERE name = ? AND partition = ?').run(group, partition);
+        else this.#db.prepare('INSERT OR REPLACE INTO waits VALUES (?, ?, ?)').run(group, partition, Math.round(since));
+      }
+    });
+  }
+
   offsets(): Map<string, Map<PartitionId, number>> {
+    return this.#numbers('SELECT name, partition, next_offset AS value FROM offsets');
+  }
+
+  waits(): Map<string, Map<PartitionId, number>> {
+    return this.#numbers('SELECT name, partition, since_ms AS value FROM waits');
+  }
+
+  #numbers(select: string): Map<string, Map<PartitionId, number>> {
     const groups = new Map<string, Map<PartitionId, number>>();
-    for (const row of this.#guarded(() => this.#db.prepare('SELECT * FROM offsets').all())) {
-      const { name, partition, next_offset } = row as { name: string; partition: string; next_offset: number };
+    for (const row of this.#guarded(() => this.#db.prepare(select).all())) {
+      const { name, partition, value } = row as { name: string; partition: string; value: number };
       const group = groups.get(name);
-      if (group) group.set(partition, next_offset);
-      else groups.set(name, new Map([[partition, next_offset]]));
+      if (group) group.set(partition, value);
+      else groups.set(name, new Map([[partition, value]]));
     }
     return groups;
   }

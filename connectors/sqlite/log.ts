@@ -172,6 +172,10 @@ class SqliteLog implements Log {
     (await this.#opened()).groups.applied(group, offsets);
   }
 
+  async waits(group: string, sinceMs: ReadonlyMap<PartitionId, number | undefined>): Promise<void> {
+    (await this.#opened()).groups.waitSince(group, sinceMs);
+  }
+
   async forget(group: string): Promise<void> {
     (await this.#opened()).groups.forget(group);
   }
@@ -204,6 +208,7 @@ class SqliteLog implements Log {
       groups: groups.offsets(),
       members: groups.members(),
       troubles: groups.troubles(),
+      waits: groups.waits(),
       ...(start && { start }),
       ...(complete && { complete }),
       ...(room && { room }),
@@ -282,4 +287,4 @@ class SqliteLog implements Log {
   }
 }
 
-const nothing: LogState = { partitions: new Map(), groups: new Map(), members: new Map(), troubles: new Map() };
+const nothing: LogState = { partitions: new Map(), groups: new Map(), members: new Map(), troubles: new Map(), waits: new Map() };

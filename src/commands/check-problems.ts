@@ -4,6 +4,8 @@ import type { Config, ServiceConfig } from '../config.ts';
 import { type Position, tableName, type TableSchema } from '../core/change.ts';
 import { asCrossfadeError } from '../core/errors.ts';
 import type { Finding, Logger } from '../core/ports.ts';
+import type { Sink } from '../core/sink-port.ts';
+import { otherPipelines } from '../runtime/new-log.ts';
 import { errorFields, makeLogger } from '../runtime/observe.ts';
 import { expectFirstLog, mappingsOf, openLog, openSink, openSource } from '../wire.ts';
 
@@ -128,10 +130,20 @@ async function serviceProblems(config: Config, service: ServiceConfig, schemas: 
   try {
     await using sink = await openSink(config, service, logger);
     problems.push(...(await sink.check(shapes)));
+    problems.push(...(await predecessors(sink, where)));
   } catch (thrown) {
     problems.push(problemOf(thrown, where));
   }
   return withoutRepeats(problems);
+}
+
+/** What cannot be asked here, the sink's own check has named. */
+async function predecessors(sink: Sink, where: string): Promise<readonly Problem[]> {
+  try {
+    return (await sink.progress()).size > 0 ? [] : otherPipelines(where, await sink.appliedByOthers());
+  } catch {
+    return [];
+  }
 }
 
 function problemOf(thrown: unknown, where: string): Problem {

@@ -18,7 +18,7 @@ export function reportText(config: Config, findings: readonly Problem[], output:
 export function problemBlock({ level, code, where, message, fix, remedy }: Problem, output: Output): string {
   const width = Math.min(100, Math.max(40, output.columns));
   const mark = output.paint(level === 'error' ? 'red' : 'yellow', level);
-  const help = [...(remedy === undefined ? [] : [wrap(remedy, width, '  ')]), ...(fix === undefined ? [] : fixLines(fix, output))];
+  const help = [...(remedy === undefined ? [] : [wrap(remedy, width, '  ')]), ...(fix === undefined ? [] : fixLines(fix, width, output))];
   return [
     `${mark} ${output.paint('bold', where)}`,
     wrap(message, width, '  '),
@@ -28,7 +28,11 @@ export function problemBlock({ level, code, where, message, fix, remedy }: Probl
   ].join('\n');
 }
 
-const fixLines = (fix: string, output: Output) => fix.split('\n').map((line) => `  ${output.paint('cyan', line)}`);
+/** Words are wrapped; what is pasted, a statement or a line of the configuration, is not. */
+function fixLines(fix: string, width: number, output: Output): string[] {
+  if (!isStatement(fix) && !/^\w+: /.test(fix)) return [wrap(fix, width, '  ')];
+  return fix.split('\n').map((line) => `  ${output.paint('cyan', line)}`);
+}
 
 /** The servers' names, in their order, that have statements of their own; a hint for the configuration is none. */
 export function serversOf(findings: readonly Problem[]): string[] {
@@ -44,7 +48,7 @@ export function statementsText(findings: readonly Problem[]): string {
     partOf,
   );
   const parts = [...byPart].map(([part, problems]) => {
-    const statements = [...new Set(problems.map(({ fix }) => statementText(fix ?? '')))];
+    const statements = joined([...new Set(problems.map(({ fix }) => statementText(fix ?? '')))]);
     return `-- run on: ${part}\n${statements.join('\n')}\n`;
   });
   return parts.join('\n');
@@ -56,4 +60,21 @@ export const isStatement = (fix: string) => /^\s*(--|\/\*|[A-Z]{3,}\b)/.test(fix
 function statementText(fix: string): string {
   if (!isStatement(fix)) return fix.replace(/^/gm, '-- ');
   return /;\s*$/.test(fix) ? fix.trimEnd() : `${fix.trimEnd()};`;
+}
+
+/** An ALTER TABLE of our own making, on one line: `ALTER TABLE "schema"."table" …;`. */
+const alteration = /^(ALTER TABLE (?:"(?:[^"]|"")+"\.)?"(?:[^"]|"")+") (.*);$/;
+
+/** A table that is altered in one statement is locked and rewritten once; all stand where the first of them stood. */
+function joined(statements: readonly string[]): string[] {
+  const clauses = new Map<string, string[]>();
+  for (const statement of statements) {
+    const [, table, clause] = alteration.exec(statement) ?? [];
+    if (table === undefined || clause === undefined) clauses.set(statement, []);
+    else clauses.set(table, [...(clauses.get(table) ?? []), clause]);
+  }
+  return [...clauses].map(([text, list]) => {
+    if (list.length === 0) return text;
+    return list.length === 1 ? `${text} ${list[0]};` : `${text}\n  ${list.join(',\n  ')};`;
+  });
 }

@@ -44,5 +44,9 @@ function printStatements(findings: readonly Problem[], output: Output): void {
       'crossfade check --help',
     );
   }
-  output.out(statementsText(findings));
+  const text = statementsText(findings);
+  output.out(text);
+  // A client swallows comments, and these say what no statement can do.
+  const hints = output.live ? [] : text.split('\n').filter((line) => line.startsWith('-- ') && !line.startsWith('-- run on: '));
+  if (hints.length > 0) output.err(`${hints.join('\n')}\n`);
 }

@@ -1,8 +1,11 @@
 /** What a command is, and what it is handed; the table of all of them is in table.ts. */
 import type { Output } from './output.ts';
 
-/** 0 well · 1 drift or a failed check · 2 usage or configuration · 3 inconclusive · 4 runtime failure. */
-export type ExitCode = 0 | 1 | 2 | 3 | 4;
+/**
+ * 0 well · 1 drift or a failed check · 2 usage or configuration · 3 inconclusive · 4 runtime failure · 5 an unforeseen error.
+ * Supervisors go by it: behind 2 and 4 a new start would meet the same again, behind 5 it may help.
+ */
+export type ExitCode = 0 | 1 | 2 | 3 | 4 | 5;
 
 export interface Option {
   readonly type: 'string' | 'boolean';

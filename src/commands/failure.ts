@@ -20,7 +20,10 @@ export function failureText(thrown: unknown, output: Output): string {
 /** The heading of a code in the runbook. */
 export const runbookLink = (code: string) => `docs/runbook.md#${code.toLowerCase()}`;
 
+/** Of several errors the one that most needs a person: a restart must not go round about it. */
 export function exitCodeOf(thrown: unknown): ExitCode {
+  if (thrown instanceof AggregateError) return thrown.errors.map(exitCodeOf).toSorted((one, other) => one - other)[0] ?? 5;
   const code = thrown instanceof CrossfadeError ? thrown.code : 'INTERNAL';
-  return code === 'USAGE' || code === 'CONFIG_INVALID' || code === 'CONFIG_UNREADABLE' ? 2 : 4;
+  if (code === 'USAGE' || code === 'CONFIG_INVALID' || code === 'CONFIG_UNREADABLE') return 2;
+  return code === 'INTERNAL' ? 5 : 4;
 }

@@ -18,7 +18,7 @@ export function starterText({ pipeline, sourceUrl, service, tables, refused }: F
   const mappings = tables.map((schema) => `      ${mappingLine(schema, service.kind)}`);
   const comments = refused.map(({ table, why }) => `      # ${tableName(table)}: ${why}`);
   return [
-    '# Crossfade streams the tables below from MySQL into the services. `crossfade config reference` explains every setting,',
+    '# Crossfade streams the tables below into the services. `crossfade config reference` explains every setting,',
     '# `crossfade check` says what is missing, `crossfade run` starts. ${NAME} is taken from the environment.',
     `pipeline: ${pipeline}`,
     'source:',
@@ -69,6 +69,9 @@ function decoded(text: string): string {
     return text; // A lone % was meant as it stands.
   }
 }
+
+/** Of a source: its tables are named with their databases. */
+export const withoutDatabase = (url: string): string => url.replace(/^((?:mysql|mariadb):\/\/(?:.*@)?[^/]*)\/[^?]*/i, '$1');
 
 /** A name for topics and services out of any text. */
 export function plainName(text: string, otherwise: string): string {

@@ -10,18 +10,18 @@ import { makeLogger } from '../runtime/observe.ts';
 import { discoverTables, openSink, openSource } from '../wire.ts';
 import { isStatement, statementsText } from './check-text.ts';
 import type { ExitCode, Invocation } from './command.ts';
-import { type Found, maskUrl, type MaskedUrl, plainName, starterText } from './init-file.ts';
+import { type Found, maskUrl, type MaskedUrl, plainName, starterText, withoutDatabase } from './init-file.ts';
 import { usage } from './usage.ts';
 
 const see = 'crossfade init --help';
 
 export async function init({ flags, words, output }: Invocation): Promise<ExitCode> {
   const file = flags.text('output') ?? 'crossfade.yaml';
-  const source = masked(words[0] ?? '', 'MYSQL_PASSWORD', /^(mysql|mariadb):\/\//i, 'mysql://USER@HOST:PORT/DATABASE');
+  const source = masked(words[0] ?? '', 'MYSQL_PASSWORD', /^(mysql|mariadb):\/\//i, 'mysql://USER@HOST:PORT/DATABASE (or mariadb://…)');
   const target = words[1] === undefined ? undefined : targetOf(words[1]);
   if (existsSync(file) && !flags.on('force')) throw usage(`${file} is there already; --force overwrites it, --output names another`, see);
   const database = /^[^:]+:\/\/(?:[^@]*@)?[^/]*\/([^?#]+)/.exec(source.url)?.[1];
-  const sourceUrl = source.url.replace(/^mariadb:/i, 'mysql:').replace(/^(mysql:\/\/(?:.*@)?[^/]*)\/[^?]*/i, '$1');
+  const sourceUrl = withoutDatabase(source.url);
   const service = target ?? {
     name: 'target',
     kind: 'postgres' as const,
@@ -31,7 +31,10 @@ export async function init({ flags, words, output }: Invocation): Promise<ExitCo
   const secrets = secretsOf(source, target);
   const logger = makeLogger({ level: 'silent', format: 'json', write: () => {} });
   const base = { pipeline: plainName(database ?? 'crossfade', 'crossfade'), sourceUrl, service };
-  const found = await asked('MySQL', look(base, database === undefined ? undefined : decodeURIComponent(database), file, secrets, logger));
+  const found = await asked(
+    /^mariadb:/i.test(source.url) ? 'MariaDB' : 'MySQL',
+    look(base, database === undefined ? undefined : decodeURIComponent(database), file, secrets, logger),
+  );
   const text = starterText(found);
   const missing = target ? await asked(target.kind, missingInTarget(parsed(text, file, secrets), found.tables, logger)) : [];
   writeFileSync(file, text, { mode: 0o640 });

@@ -18,6 +18,9 @@ const hopeless = new Set([
   'TARGET_KEY_MISSING',
 ]);
 
+/** Nothing later would show it: rows that another pipeline applied last and rows that this one begins with may not meet. */
+const isGapOfStart = ({ level, code }: Problem) => level === 'warning' && code === 'TARGET_PROGRESS_FOREIGN';
+
 /** Long enough for servers at work; one that is away must not hold up a restart. */
 const deadlineMs = 3000;
 
@@ -39,6 +42,7 @@ export async function preflight(config: Config, parts: PreflightParts, logger: L
       logger.warn({}, `started unchecked: not every server answered within ${deadlineMs / 1000} s; \`crossfade check\` checks`);
     return [];
   }
+  for (const { code, where, message } of problems.filter(isGapOfStart)) logger.warn({ code, where }, message);
   // What a service needs of the source is in the log: a table that was dropped since must not keep its last changes away.
   const found = problems.filter(
     ({ level, code }) => level === 'error' && hopeless.has(code) && (parts.capture || !code.startsWith('SOURCE_')),

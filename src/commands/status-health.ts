@@ -1,9 +1,13 @@
 /** Is the pipeline well? What a monitor may wake somebody for, in a few words each. */
 import type { LogMember } from '../core/log-state.ts';
 import type { Sample, ServiceSample } from './status-sample.ts';
+import { waitsOf } from './status-waits.ts';
 
 /** Signs of life come every second; so many without one, and the process is frozen, suspended, or cannot write them. */
 const silentAfterSeconds = 5;
+
+/** Partitions come to a TRUNCATE within moments of each other; one that does not in this time has stopped. */
+const waitsTooLongSeconds = 30;
 
 export const isSilent = ({ silentSeconds }: LogMember): boolean => silentSeconds > silentAfterSeconds;
 
@@ -27,6 +31,7 @@ function serviceReasons({ name, error, members, trouble, partitions }: ServiceSa
   if (members?.length === 0) reasons.push('nobody applies');
   for (const member of members ?? []) if (isSilent(member)) reasons.push(`${member.who} shows no sign of life`);
   if (trouble) reasons.push(trouble.code);
+  for (const { seconds, text } of waitsOf(partitions)) if (seconds > waitsTooLongSeconds) reasons.push(text);
   for (const { doubt } of partitions) if (doubt) reasons.push(doubt.code);
   return [...new Set(reasons)].map((reason) => `service ${name}: ${reason}`);
 }

@@ -13,6 +13,8 @@ export interface PartitionSample {
   /** Absent: unknown, because there is a doubt, or because the log does not answer. */
   readonly lagSeconds?: number;
   readonly lagChanges: number;
+  /** It stands before a TRUNCATE that other partitions of its stream have not come to, for so long. */
+  readonly waitsSeconds?: number;
   /** Why the target's progress says nothing about this log. */
   readonly doubt?: Doubt;
 }
@@ -25,16 +27,25 @@ export interface PartitionQuestion {
   readonly partition: PartitionId;
   readonly tables: readonly string[];
   readonly progress: Progress | undefined;
+  readonly waitsSinceMs?: number | undefined;
   readonly nowMs: number;
   /** Absent where the log does not answer; `ask` bounds the time. */
   readonly look?: { readonly log: Log; readonly state: LogState; readonly ask: <T>(work: () => Promise<T>) => Promise<T> };
 }
 
-export async function partitionSample({ partition, tables, progress, nowMs, look }: PartitionQuestion): Promise<PartitionSample> {
+export async function partitionSample({
+  partition,
+  tables,
+  progress,
+  waitsSinceMs,
+  nowMs,
+  look,
+}: PartitionQuestion): Promise<PartitionSample> {
   const range = look?.state.partitions.get(partition);
   const nextOffset = progress?.nextOffset ?? range?.startOffset ?? 0;
   const endOffset = range?.endOffset ?? 0;
-  const base = { partition, tables, nextOffset, endOffset, lagChanges: Math.max(0, endOffset - nextOffset) };
+  const waits = waitsSinceMs === undefined ? {} : { waitsSeconds: Math.max(0, nowMs - waitsSinceMs) / 1000 };
+  const base = { partition, tables, nextOffset, endOffset, lagChanges: Math.max(0, endOffset - nextOffset), ...waits };
   if (look === undefined) return { ...base, lagChanges: 0 };
   const doubt = doubtOf(progress, range);
   if (doubt) return { ...base, doubt };

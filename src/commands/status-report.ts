@@ -7,6 +7,7 @@ import { isSilent } from './status-health.ts';
 import type { PartitionSample } from './status-partition.ts';
 import type { Sample, ServiceSample, Trouble } from './status-sample.ts';
 import type { Rates } from './status.ts';
+import { waitsOf } from './status-waits.ts';
 
 type Paint = Parameters<Output['paint']>[0];
 
@@ -54,6 +55,8 @@ function serviceLines(service: ServiceSample, { atMs }: Sample, rates: Rates, ou
   const lag = `lag ${service.lagSeconds === undefined ? 'unknown' : secondsText(service.lagSeconds)}`;
   const changes = service.lagChanges === undefined ? '' : `, ${service.lagChanges.toLocaleString('en-US')} changes`;
   lines.push(...said(`${lag}${changes}, ${rateText(rates.appliedPerSecond[service.name] ?? 0)}`, '  ', undefined, output));
+  for (const { text, seconds } of waitsOf(service.partitions))
+    lines.push(...said(`${text} since ${secondsText(seconds)}`, '  ', 'yellow', output));
   const doubts = new Map(service.partitions.flatMap(({ doubt }) => (doubt ? [[doubt.code, doubt.message] as const] : [])));
   for (const [code, message] of doubts) lines.push(...said(`${code}: ${message}`, '  ', 'red', output));
   return [...lines, ...partitionLines(service, rates, output)];

@@ -171,7 +171,8 @@ async function readService({ config, service, logger, log, now }: ServiceQuestio
     service.mappings.map(({ source }) => tableName(source)).filter((name) => config.routing.get(name)?.topic === topicOf(partition));
   const partitions = await Promise.all(
     service.streams.flatMap(partitionsOf).map((partition) => {
-      const question = { partition, tables: tablesOf(partition), progress: known.get(partition), nowMs: now() };
+      const waitsSinceMs = 'error' in look ? undefined : look.state.waits.get(service.name)?.get(partition);
+      const question = { partition, tables: tablesOf(partition), progress: known.get(partition), waitsSinceMs, nowMs: now() };
       return partitionSample('error' in look ? question : { ...question, look: { ...look, ask: askLog } });
     }),
   );

@@ -58,7 +58,7 @@ export const commands: readonly Command[] = [
     usage: ['crossfade run', 'crossfade run capture', 'crossfade run apply --service NAME'],
     about: [
       'Reads changes from the source into the log and applies them to every service. `run capture` does only the first, `run apply` only the second for one service: for parts that live in processes of their own.',
-      'Ctrl-C (SIGINT) or SIGTERM finishes what is in hand and stops; a second one stops at once (exit code 130), and nothing is lost either way. Servers that go away are waited for. It does not start with tables that `check` refuses. What needs a person ends with exit code 4 and says what to do.',
+      'Ctrl-C (SIGINT) or SIGTERM finishes what is in hand and stops; a second one stops at once (exit code 130), and nothing is lost either way. Servers that go away are waited for. It does not start with tables that `check` refuses. What needs a person ends with exit code 4 (2: the configuration) and says what to do; after 5, an error that nobody foresaw, a new start may help.',
     ],
     example: { line: 'crossfade run --config shop.yaml', says: 'Runs the whole pipeline in this process.' },
     options: {

@@ -77,6 +77,8 @@ export interface ColumnSchema {
   readonly scale?: number;
   /** enum and set, in definition order. */
   readonly labels?: readonly string[];
+  /** A row that names no value may have another one than NULL (DEFAULT, generated). Only where the server described the table: no part of the id. */
+  readonly hasDefault?: boolean;
 }
 
 export interface TableSchema {

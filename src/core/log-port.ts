@@ -144,6 +144,8 @@ export interface Log extends AsyncDisposable {
   readFrom(offsets: Offsets, signal: AbortSignal): AsyncIterable<Delivery>;
   /** Advisory: this group has durably applied below these offsets; retention may delete below the lowest of all groups. */
   applied(group: string, offsets: Offsets): Promise<void>;
+  /** Advisory: since when (ms) these partitions wait at a barrier in this group; undefined where one does not, or no more. */
+  waits(group: string, sinceMs: ReadonlyMap<PartitionId, number | undefined>): Promise<void>;
   /** Forgets a group's advisory offsets: the person's consent to rebuild it from the log's start. */
   forget(group: string): Promise<void>;
   /** Advisory: what a part last ran into, kept past the end of its process for whoever looks; undefined when it runs again. */

@@ -23,6 +23,8 @@ export interface LogState {
   readonly groups: ReadonlyMap<string, Offsets>;
   /** Who reads for each group, as far as the log knows; a group that nobody reads is absent. */
   readonly members: ReadonlyMap<string, readonly LogMember[]>;
+  /** By group: the partitions that wait at a barrier, and since when (ms). Short waits are not told. */
+  readonly waits: ReadonlyMap<string, ReadonlyMap<PartitionId, number>>;
   /** Who leads, as far as the log knows. */
   readonly leader?: LogMember;
   /** By part; see `Log.trouble`. */

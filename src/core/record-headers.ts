@@ -18,6 +18,7 @@ export class EncodedHeaders {
   readonly #pairs: readonly (readonly [string, Uint8Array])[];
   readonly #constant: Buffer;
   readonly #count: number;
+  #opened: EncodedHeaders | undefined;
   readonly size: number;
   /** The record is not its transaction's last in this partition. */
   readonly open: boolean;
@@ -46,11 +47,11 @@ export class EncodedHeaders {
     ]);
   }
 
-  /** The same, and the record is not its transaction's last in this partition. */
+  /** The same, and the record is not its transaction's last in this partition. One object for all rows, like this. */
   opened(): EncodedHeaders {
-    const headers = new EncodedHeaders([...this.#pairs, openHeader]);
-    headers.version = this.version;
-    return headers;
+    this.#opened ??= new EncodedHeaders([...this.#pairs, openHeader]);
+    this.#opened.version = this.version;
+    return this.#opened;
   }
 
   write(buffer: Buffer, start: number): number {

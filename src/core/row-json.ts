@@ -2,7 +2,7 @@
  * Row images between JSON text and values, by the table's shape: the plain path. Sources with a compiled decoder write
  * the same text from bytes; tests hold both together.
  */
-import type { ColumnSchema, Geometry, Row, TableSchema, Value } from './change.ts';
+import type { ColumnKind, Geometry, Row, TableSchema, Value } from './change.ts';
 
 /** Checks and converts a parsed image; undefined when columns are missing, unknown or of another kind. */
 export type RowReader = (image: Record<string, unknown>) => Row | undefined;
@@ -19,7 +19,7 @@ export function rowReader(schema: TableSchema): RowReader {
 }
 
 function compile(schema: TableSchema): RowReader {
-  const columns = schema.columns.map((column) => ({ name: column.name, read: cellReader(column) }));
+  const columns = schema.columns.map((column) => ({ name: column.name, read: cellReaders[column.kind] }));
   return (image) => {
     if (Object.keys(image).length !== columns.length) return undefined;
     const row: Record<string, Value> = {};
@@ -37,27 +37,33 @@ function compile(schema: TableSchema): RowReader {
 
 type CellReader = (cell: unknown) => Value | undefined;
 
-function cellReader(column: ColumnSchema): CellReader {
-  switch (column.kind) {
-    case 'integer':
-    case 'year':
-      return (cell) => (typeof cell === 'bigint' || Number.isSafeInteger(cell) ? (cell as Value) : undefined);
-    case 'float':
-    case 'double':
-      return numberOf;
-    case 'boolean':
-      return (cell) => (typeof cell === 'boolean' ? cell : undefined);
-    case 'bytes':
-    case 'bit':
-      return (cell) => (typeof cell === 'string' ? bytesOf(cell) : undefined);
-    case 'geometry':
-      return geometryOf;
-    case 'vector':
-      return vectorOf;
-    default:
-      return (cell) => (typeof cell === 'string' ? cell : undefined);
-  }
-}
+const integerOf: CellReader = (cell) => (typeof cell === 'bigint' || Number.isSafeInteger(cell) ? (cell as Value) : undefined);
+const textOf: CellReader = (cell) => (typeof cell === 'string' ? cell : undefined);
+const binaryOf: CellReader = (cell) => (typeof cell === 'string' ? bytesOf(cell) : undefined);
+
+const cellReaders: Readonly<Record<ColumnKind, CellReader>> = {
+  integer: integerOf,
+  decimal: textOf,
+  float: numberOf,
+  double: numberOf,
+  boolean: (cell) => (typeof cell === 'boolean' ? cell : undefined),
+  bit: binaryOf,
+  string: textOf,
+  bytes: binaryOf,
+  date: textOf,
+  time: textOf,
+  datetime: textOf,
+  timestamp: textOf,
+  year: integerOf,
+  enum: textOf,
+  set: textOf,
+  json: textOf,
+  geometry: geometryOf,
+  vector: vectorOf,
+  uuid: textOf,
+  inet4: textOf,
+  inet6: textOf,
+};
 
 /** Node reads base64 leniently: it skips what it does not know, so that fewer bytes come than must, and takes two other digits. */
 function bytesOf(text: string): Uint8Array | undefined {

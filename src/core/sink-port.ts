@@ -38,6 +38,13 @@ export interface SinkBatch {
   readonly barrier?: readonly PartitionId[];
 }
 
+/** What another pipeline left in a target under the same service's name: the last that it applied, over all partitions. */
+export interface AppliedByOther {
+  readonly pipeline: string;
+  readonly transactionId: string;
+  readonly committedAtUs: number;
+}
+
 export type WriteOutcome = 'committed' | 'open' | 'waiting';
 
 export interface Sink extends AsyncDisposable {
@@ -45,6 +52,8 @@ export interface Sink extends AsyncDisposable {
   check(schemas: readonly (TableSchema | undefined)[]): Promise<readonly Finding[]>;
   /** What the target says, without claiming; for status and checks. */
   progress(): Promise<ReadonlyMap<PartitionId, Progress>>;
+  /** Other pipelines that filled this target for a service of this name, in no order; for checks. */
+  appliedByOthers(): Promise<readonly AppliedByOther[]>;
   /**
    * Takes the partitions: raises their owner epoch in the target, so that whoever held them before can no longer write,
    * and answers where each stands (absent: never applied). An open transaction of ours is rolled back first.

@@ -55,8 +55,8 @@ export interface Source extends AsyncDisposable {
   check(resume?: Position): Promise<readonly Finding[]>;
   /** The tables' shapes as of now, for checks and for `init`; a missing table is absent from the answer. */
   schemas(tables: readonly TableId[]): Promise<readonly TableSchema[]>;
-  /** Where a new pipeline starts: what the configuration names, or the server's end now. */
-  start(): Promise<Position>;
+  /** Where a new pipeline starts: what the configuration names, or the server's end now. `signal` ends what it may have to wait for. */
+  start(signal?: AbortSignal): Promise<Position>;
   /** The server's end now, and a form of any position for people (GTID set or file:offset). */
   end(): Promise<Position>;
   describe(position: Position): string;

@@ -10,6 +10,7 @@ import type { Sink, SinkBatch, WriteOutcome } from '../core/sink-port.ts';
 import { Batches, type BatchParts } from './apply-batch.ts';
 import { ApplyLag } from './apply-lag.ts';
 import { ApplyProgress, type ProgressParts } from './apply-progress.ts';
+import { ApplyWaits } from './apply-waits.ts';
 import { claimPartitions } from './claim.ts';
 import { type Run, sleepUnlessAborted } from './loop.ts';
 import { staysOpen } from './shape-runs.ts';
@@ -83,6 +84,7 @@ class ApplySession {
   readonly #now: () => number;
   readonly #batches: Batches;
   readonly #lag: ApplyLag;
+  readonly #waits: ApplyWaits;
   readonly #skipThrough = new Map<PartitionId, Version>();
   readonly #logIds = new Map<PartitionId, string>();
   /** The last version delivered of each partition. */
@@ -102,6 +104,7 @@ class ApplySession {
     this.#now = parts.now ?? Date.now;
     this.#batches = new Batches(parts, log);
     this.#lag = new ApplyLag(parts.meters);
+    this.#waits = new ApplyWaits(parts.service, log, this.#now);
     this.#progress = new ApplyProgress(parts, log, this.#lag, run);
   }
 
@@ -127,6 +130,7 @@ class ApplySession {
     this.#lag.clear();
     for (const partition of this.#logIds.keys()) if (!partitions.includes(partition)) this.#lag.gone(partition);
     const resumes = await claimPartitions({ service, mappingHash, log: this.#log, sink: this.#sink }, partitions);
+    await this.#waits.claimed(partitions);
     const places = new Map<PartitionId, ReadPlace>();
     for (const [partition, { logId, offset, term, skipThrough, after }] of resumes) {
       places.set(partition, { offset, term });
@@ -181,6 +185,7 @@ class ApplySession {
       }
     }
     this.#knockedAtMs = this.#now();
+    await this.#waits.tellInTime();
   }
 
   /** Writes what is in hand, up to a barrier that others have not reached. True when it came through one. */
@@ -197,7 +202,9 @@ class ApplySession {
       }
       if (batch.barrier === undefined) continue;
       passed = true;
-      if (this.#waiting.delete(partition)) this.#say(batch, 'a partition goes on behind a TRUNCATE');
+      if (!this.#waiting.delete(partition)) continue;
+      this.#say(batch, 'a partition goes on behind a TRUNCATE');
+      await this.#waits.end(partition);
     }
     this.#inHand.delete(partition);
     this.pauses.resume(partition);
@@ -208,6 +215,7 @@ class ApplySession {
     if (this.#waiting.has(partition)) return;
     this.#waiting.add(partition);
     this.pauses.pause(partition);
+    this.#waits.begin(partition);
     this.#say(batch, 'a partition waits at a TRUNCATE for the others of its stream');
   }
 

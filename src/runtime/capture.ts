@@ -32,7 +32,7 @@ export async function captureSession(parts: CaptureParts, run: Run): Promise<voi
   await using writer = await log.lead(run.signal);
   const tail = await writer.tail();
   await using source = await parts.openSource();
-  const from = tail.complete?.position ?? tail.start?.position ?? (await begin(parts, source, writer));
+  const from = tail.complete?.position ?? tail.start?.position ?? (await begin(parts, source, writer, run.signal));
   const session = new CaptureSession(parts, run, writer, tail);
   let streams = false;
   let taking = false;
@@ -59,9 +59,9 @@ export async function captureSession(parts: CaptureParts, run: Run): Promise<voi
 }
 
 /** The first act in a log's life: from which position on it holds everything. */
-async function begin(parts: CaptureParts, source: Source, writer: Writer) {
+async function begin(parts: CaptureParts, source: Source, writer: Writer, signal: AbortSignal) {
   await parts.beforeNewLog?.();
-  const position = await source.start();
+  const position = await source.start(signal);
   await writer.start({ position, writtenAtMs: (parts.now ?? Date.now)() });
   return position;
 }

@@ -20,7 +20,9 @@ export type Routing = ReadonlyMap<string, StreamSpec>;
 interface Held {
   readonly key: Uint8Array;
   readonly value: Uint8Array | null;
+  /** Shared by all rows of the table in the transaction: the version is put in when they are written. */
   readonly headers: EncodedHeaders;
+  readonly version: string;
 }
 
 interface Route {
@@ -95,7 +97,10 @@ export class Encoder {
 
   /** The open transaction ended: its last record in each partition is the one that is held. */
   #release(): void {
-    for (const [partition, { key, value, headers }] of this.#held) this.#append(partition, key, value, headers, this.#open?.id ?? '');
+    for (const [partition, { key, value, headers, version }] of this.#held) {
+      headers.version = version;
+      this.#append(partition, key, value, headers, this.#open?.id ?? '');
+    }
     this.#held.clear();
     this.#open = undefined;
   }
@@ -171,12 +176,12 @@ export class Encoder {
     const before = this.#held.get(partition);
     if (before !== undefined) {
       const headers = before.headers.opened();
+      headers.version = before.version;
       this.#append(partition, before.key, before.value, headers, change.transaction.id);
     }
-    const headers = this.#headers(change, extra === undefined ? [] : [[extra[0], Buffer.from(extra[1])]]);
-    headers.version = version;
+    const headers = extra === undefined ? this.#plainHeaders(change) : this.#headers(change, [[extra[0], Buffer.from(extra[1])]]);
     // Copies: the row's memory belongs to its batch, the envelope's to the writer.
-    this.#held.set(partition, { key: Buffer.from(key), value: value === null ? null : Buffer.from(value), headers });
+    this.#held.set(partition, { key: Buffer.from(key), value: value === null ? null : Buffer.from(value), headers, version });
   }
 
   #plainHeaders(change: RowChange): EncodedHeaders {

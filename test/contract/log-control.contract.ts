@@ -212,6 +212,31 @@ export function controlContract(name: string, makeHarness: MakeHarness): void {
       expect([...(await log.state()).troubles.keys()]).toEqual(['capture']);
     });
 
+    test('partitions that wait are told with their time, beyond the process that noted it, until they wait no more', async () => {
+      const harness = await start();
+      const first = await harness.open();
+      await first.waits(
+        'g',
+        new Map([
+          ['t#0', 5],
+          ['t#1', 6],
+          ['t#2', undefined],
+        ]),
+      );
+      await first.waits('h', new Map([['t#0', 7]]));
+      await harness.kill(first);
+      const log = await harness.open();
+      await log.waits(
+        'g',
+        new Map([
+          ['t#0', undefined],
+          ['t#1', 8],
+        ]),
+      );
+      await log.waits('h', new Map([['t#0', undefined]]));
+      expect((await log.state()).waits).toEqual(new Map([['g', new Map([['t#1', 8]])]]));
+    });
+
     test('reading from before the start or behind the end is an error, never a silent move', async () => {
       const harness = await start();
       const log = await harness.open();

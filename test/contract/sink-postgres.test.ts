@@ -21,7 +21,7 @@ async function makeHarness(): Promise<SinkHarness> {
   );
   return {
     propertyRuns: 25,
-    open: () => openPostgresSink(settings, { pipeline: 'contract', service: 'people', mappings, logger: quiet }),
+    open: (pipeline = 'contract') => openPostgresSink(settings, { pipeline, service: 'people', mappings, logger: quiet }),
     rows: async (mapping) => {
       const columns = (contractTables[mapping]?.columns ?? []).map(
         ({ name, kind }) => `"${name}"${kind === 'integer' ? '::int' : '::text'}`,

@@ -39,7 +39,13 @@ async function makeHarness(): Promise<SinkHarness> {
   };
   return {
     propertyRuns: 25,
-    open: () => openRedisSink(settings, { pipeline, service: 'people', mappings, logger: quiet }),
+    open: (other) =>
+      openRedisSink(settings, {
+        pipeline: other === undefined ? pipeline : `${pipeline}-${other}`,
+        service: 'people',
+        mappings,
+        logger: quiet,
+      }),
     rows: async (mapping) => {
       const schema = contractTables[mapping];
       if (!schema) throw new Error(`no mapping ${mapping}`);
@@ -49,7 +55,7 @@ async function makeHarness(): Promise<SinkHarness> {
     clear: () => remove(`${redis.prefix}*`),
     loseNextReply: () => proxy.loseNextWriteAnswer(),
     [Symbol.asyncDispose]: async () => {
-      await remove(`crossfade:{${pipeline}/*`);
+      await remove(`crossfade:{${pipeline}*`);
       await proxy[Symbol.asyncDispose]();
       await redis[Symbol.asyncDispose]();
     },

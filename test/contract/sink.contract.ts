@@ -6,11 +6,12 @@ import type { Row } from '../../src/core/change.ts';
 import type { Mapping, Sink } from '../../src/core/sink-port.ts';
 import { byJson, contractTables, History, insert, member, people, person, realise, remove, update, wishes } from './sink-histories.ts';
 import { barrierTests } from './sink-barriers.contract.ts';
+import { pipelineTests } from './sink-pipelines.contract.ts';
 import { openTransactionTests } from './sink-transactions.contract.ts';
 
 export interface SinkHarness extends AsyncDisposable {
-  /** A sink like one in a process of its own, on the one store, with the mappings of `contractTables`. */
-  open(): Promise<Sink>;
+  /** A sink like one in a process of its own, on the one store, with the mappings of `contractTables`; `pipeline`: of another one. */
+  open(pipeline?: string): Promise<Sink>;
   /** What a stranger reads now, in the forms of the source's schema; in any order. */
   rows(mapping: number): Promise<readonly Row[]>;
   /** Empties both tables behind everybody's back. */
@@ -56,8 +57,8 @@ export function sinkContract(
       for (const sink of sinks.splice(0)) await sink[Symbol.asyncDispose]();
     });
 
-    const open = async () => {
-      const sink = await harness.open();
+    const open = async (pipeline?: string) => {
+      const sink = await harness.open(pipeline);
       sinks.push(sink);
       return sink;
     };
@@ -285,6 +286,7 @@ export function sinkContract(
       harness: () => harness,
     };
     barrierTests(stage, promises);
+    pipelineTests(stage);
     if (promises.atomicTransactions) openTransactionTests(stage);
   });
 }

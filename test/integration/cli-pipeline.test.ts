@@ -29,7 +29,7 @@ beforeAll(async () => {
   await mysql.connection.query('CREATE TABLE stock (sku VARCHAR(20) PRIMARY KEY, amount INT NOT NULL)');
   await mysql.connection.query('CREATE TABLE keyless (a INT)');
   await mysql.connection.query('CREATE USER ?@? IDENTIFIED BY ?', [user, '%', password]);
-  await mysql.connection.query('GRANT SELECT, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO ?@?', [user, '%']);
+  await mysql.connection.query('GRANT SELECT, REPLICATION SLAVE, REPLICATION CLIENT, XA_RECOVER_ADMIN ON *.* TO ?@?', [user, '%']);
   const { hostname, port } = new URL(mysql.url);
   sourceUrl = `mysql://${user}:${encodeURIComponent(password)}@${hostname}:${port}`;
   env = { MYSQL_PASSWORD: password };
@@ -130,6 +130,23 @@ test('run carries changes, status tells, SIGTERM drains with 0, and rebuild repl
   );
   again.child.kill('SIGINT');
   expect(await again.finished).toMatchObject({ code: 0 });
+});
+
+test('G1: a new pipeline name over a target that another one filled is a warning of check and of the start', async () => {
+  const file = readFileSync(join(folder, 'crossfade.yaml'), 'utf8');
+  const old = /^pipeline: (\S+)$/m.exec(file)?.[1] ?? '';
+  writeFileSync(join(folder, 'next.yaml'), file.replace(/^pipeline: .*$/m, 'pipeline: successor'));
+  const checked = await cli('check', '--config', 'next.yaml', '--json');
+  const { findings } = JSON.parse(checked.stdout);
+  const named = new RegExp(`filled by pipeline "${old}" up to transaction \\S+:\\d+, committed 20`);
+  expect(findings).toContainEqual(
+    expect.objectContaining({ level: 'warning', code: 'TARGET_PROGRESS_FOREIGN', message: expect.stringMatching(named) }),
+  );
+  expect((await cli('check', '--json')).stdout).not.toContain('TARGET_PROGRESS_FOREIGN');
+  const running = startCli(['run', '--config', 'next.yaml'], { cwd: folder, env });
+  await eventually('the start says so', () => (named.test(running.text().replaceAll('\\"', '"')) ? true : undefined));
+  running.child.kill('SIGKILL');
+  await running.finished;
 });
 
 test('G13: a watched status works without the source, and no output ever held the password', async () => {

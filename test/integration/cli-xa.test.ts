@@ -5,22 +5,34 @@ import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { captures, eventually, startCli, type Running } from '../support/cli.ts';
-import { freshMysqlDatabase, freshName, freshPostgresDatabase, type MysqlDatabase, type PostgresDatabase } from '../support/servers.ts';
+import {
+  freshMysqlDatabase,
+  freshName,
+  freshPostgresDatabase,
+  privateStack,
+  type MysqlDatabase,
+  type PostgresDatabase,
+} from '../support/servers.ts';
+import type { Stack } from '../../stack/stack.ts';
 
 describe.each(['mysql', 'mariadb'] as const)('%s', (flavor) => {
   let folder: string;
+  /** Its own: what stays prepared here would keep every other suite's new pipeline waiting. */
+  let stack: Stack<'mysql' | 'mariadb'>;
   let source: MysqlDatabase;
   let postgres: PostgresDatabase;
   let running: Running | undefined;
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'crossfade-xa-'));
-    source = await freshMysqlDatabase(flavor);
+    stack = await privateStack({ servers: [flavor] });
+    source = await freshMysqlDatabase(flavor, stack.urls[flavor]);
     postgres = await freshPostgresDatabase();
-  });
+  }, 120_000);
   afterAll(async () => {
     running?.child.kill('SIGKILL');
     await source[Symbol.asyncDispose]();
+    await stack[Symbol.asyncDispose]();
     await postgres[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true, force: true });
   });

@@ -1,4 +1,5 @@
 /** `check` over MariaDB: every finding with the statement that mends it, in MariaDB's words. */
+import { readFileSync } from 'node:fs';
 import type { Connection } from 'mysql2/promise';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -19,7 +20,11 @@ beforeAll(async () => {
     CREATE TABLE keyless (a INT); CREATE TABLE versioned (id INT PRIMARY KEY, s BIGINT UNSIGNED GENERATED ALWAYS AS ROW START INVISIBLE,
       e BIGINT UNSIGNED GENERATED ALWAYS AS ROW END INVISIBLE, PERIOD FOR SYSTEM_TIME (s, e)) WITH SYSTEM VERSIONING; CREATE SEQUENCE numbers;
     CREATE VIEW seen AS SELECT * FROM t; CREATE TABLE aria (id INT PRIMARY KEY) ENGINE = Aria; CREATE TABLE hidden.h (id INT PRIMARY KEY);
-    CREATE TABLE child (id INT PRIMARY KEY, parent INT, FOREIGN KEY (parent) REFERENCES t (id) ON DELETE CASCADE)`);
+    CREATE TABLE child (id INT PRIMARY KEY, parent INT, FOREIGN KEY (parent) REFERENCES t (id) ON DELETE CASCADE);
+    CREATE TABLE dated (id INT PRIMARY KEY, x INT) WITH SYSTEM VERSIONING;
+    CREATE TABLE \`od\`\`d\` (id INT PRIMARY KEY, parent INT, a VARCHAR(99) COMMENT 'CONSTRAINT \`c\` FOREIGN KEY ON DELETE CASCADE',
+      CONSTRAINT \`ON DELETE CASCADE\` FOREIGN KEY (parent) REFERENCES t (id) ON DELETE RESTRICT,
+      CONSTRAINT \`ke\`\`y\` FOREIGN KEY (parent) REFERENCES t (id) ON DELETE RESTRICT ON UPDATE SET NULL)`);
 }, 120_000);
 afterAll(async () => {
   await sql.end();
@@ -34,23 +39,41 @@ test('a good server and a good table have no findings', async () => {
 
 test('every table problem comes at once, each with its remedy', async () => {
   const tables = [
-    ...['keyless', 'versioned', 'numbers', 'seen', 'nowhere', 'aria', 'child'].map(table),
+    ...['keyless', 'versioned', 'dated', 'numbers', 'seen', 'nowhere', 'aria', 'child', 'od`d'].map(table),
     { database: 'hidden', table: 'h' },
   ];
   const findings = await mysqlSource(mysqlSettings(stack.urls.mariadb), tables).check();
   expect(findings.map(({ level, code, message }) => `${level} ${code} ${message}`)).toEqual([
     'error SOURCE_SETTING the server writes no changes of database hidden to its binlog (binlog-ignore-db)',
     'error SOURCE_TABLE_KEYLESS shop.keyless has no primary key and no unique key without NULL',
+    'error SOURCE_SETTING shop.versioned is versioned by transaction numbers: the server writes its changes as statements, which are not carried',
+    'warning SOURCE_SETTING shop.dated is system-versioned: each UPDATE and DELETE brings the former version as a row of its own, told apart by row_end alone',
     'error SOURCE_TABLE_MISSING shop.numbers is no table but a sequence',
     'error SOURCE_TABLE_MISSING shop.seen is no table but a view',
     'error SOURCE_TABLE_MISSING there is no table shop.nowhere, or we may not see it',
     'warning SOURCE_SETTING shop.aria is kept by Aria, which has no transactions: after a crash of the server its rows and the binlog can differ',
-    'error SOURCE_SETTING shop.versioned is versioned by transaction numbers: the server writes its changes as statements, which are not carried',
     expect.stringMatching(/^error SOURCE_SETTING foreign key \S+ of shop\.child changes rows by CASCADE or SET NULL/),
+    expect.stringMatching(/^error SOURCE_SETTING foreign key ke`y of shop\.`od``d` changes rows by CASCADE or SET NULL/),
   ]);
   expect(findings.every(({ fix }) => fix !== undefined)).toBe(true);
   for (const statement of findings.map(({ fix }) => fix ?? '').filter((fix) => /^ALTER/m.test(fix))) await sql.query(statement);
   expect(await check(stack.urls.mariadb, 'aria')).toEqual([]);
+});
+
+test("a user with the guide's privileges, and no more, is told all that root is told", async () => {
+  const guide = readFileSync(new URL('../../docs/guide.md', import.meta.url), 'utf8');
+  const [, block = ''] = /## MariaDB[^]*?```sql\n([^]*?)```/.exec(guide) ?? [];
+  await sql.query(block.replace('…', 'pass'));
+  const url = new URL(stack.urls.mariadb);
+  url.username = 'crossfade';
+  url.password = 'pass';
+  const tables = ['t', 'keyless', 'versioned', 'dated', 'numbers', 'seen', 'aria', 'child', 'od`d'];
+  const told = await check(stack.urls.mariadb, ...tables);
+  expect(told.filter(({ message }) => message.includes('CASCADE'))).toHaveLength(2);
+  expect(await check(url.href, ...tables)).toEqual(told);
+  const ids = tables.map(table);
+  const shapes = (of: string) => mysqlSource(mysqlSettings(of), ids).schemas(ids);
+  expect(await shapes(url.href)).toEqual(await shapes(stack.urls.mariadb));
 });
 
 test('every setting that is wrong comes with the statement that mends it, and the line for my.cnf', async () => {

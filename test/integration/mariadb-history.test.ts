@@ -249,4 +249,17 @@ describe('lost history', () => {
     expect(keysOf(changes)).toEqual([212]);
     expect(epochOf(changes[0]?.version)).toBe(epochAt(start) + 1);
   });
+
+  test('a sequence that went back while nobody read names gtid_strict_mode, and not a lost history', async () => {
+    await sql.query('SET GLOBAL gtid_strict_mode = OFF; SET SESSION gtid_domain_id = 5');
+    const start = await open().start();
+    await sql.query("SET SESSION gtid_seq_no = 100; INSERT INTO t VALUES (230, 'a')");
+    const { position } = await readChanges(open(), start, 1);
+    await sql.query("SET SESSION gtid_seq_no = 50; INSERT INTO t VALUES (231, 'b')");
+    const error = await readFailure(open(), position);
+    expect(error).toMatchObject({ code: 'SOURCE_EVENT_UNSUPPORTED', fault: 'fatal', message: expect.stringContaining('5-1-100') });
+    expect(error.remedy).toContain('SET GLOBAL gtid_strict_mode = ON;');
+    expect(await open().check(position)).toContainEqual(expect.objectContaining({ level: 'error', code: 'SOURCE_EVENT_UNSUPPORTED' }));
+    await sql.query('SET SESSION gtid_domain_id = 0; SET GLOBAL gtid_strict_mode = ON');
+  });
 });

@@ -57,6 +57,8 @@ test.each([
   ['RENAME TABLE IF EXISTS t WAIT 5 TO gone', 'RENAME TABLE'],
   ['ALTER TABLE t ADD SYSTEM VERSIONING', 'ADD COLUMN'],
   ['ALTER ONLINE TABLE IF EXISTS t DROP COLUMN IF EXISTS name', 'DROP COLUMN'],
+  ['ALTER IGNORE TABLE t ADD UNIQUE (name)', 'IGNORE'],
+  ['CREATE OR REPLACE SEQUENCE t', 'CREATE OR REPLACE SEQUENCE'],
 ])('G1: %s stops', async (statement, what) => {
   const source = open();
   const start = await source.start();
@@ -66,6 +68,66 @@ test.each([
   expect(error.message).toContain(what);
   // Right behind it a new pipeline can begin.
   expect(error.remedy).toMatch(/start: \{ gtid: '\d+-\d+-\d+/);
+});
+
+test('G1: CREATE OR REPLACE DATABASE stops: its tables are gone', async () => {
+  const source = open();
+  const start = await source.start();
+  await run(`CREATE OR REPLACE DATABASE ${database.name}`);
+  expect((await readFailure(source, start)).message).toContain('CREATE OR REPLACE DATABASE');
+});
+
+test('G1: ANALYZE of a statement runs it: its rows come, or where it is written as a statement it stops', async () => {
+  const source = open();
+  await run("INSERT INTO t VALUES (1, 'a')");
+  const start = await source.start();
+  await run("ANALYZE UPDATE t SET name = 'b'", 'ANALYZE TABLE t');
+  const { changes, position } = await readChanges(source, start, 1);
+  expect(changes).toMatchObject([{ op: 'u', after: { id: 1, name: 'b' } }]);
+  await run(
+    "SET SESSION binlog_format = 'STATEMENT'",
+    "SET STATEMENT max_statement_time = 5 FOR ANALYZE FORMAT=JSON UPDATE t SET name = 'c'",
+  );
+  expect((await readFailure(source, position)).message).toContain('UPDATE');
+});
+
+/** A table of a session's own that is dropped makes the server write what it rolls back. */
+const keepsRollback = ['CREATE TEMPORARY TABLE own (id INT)', 'DROP TEMPORARY TABLE IF EXISTS own, none'];
+
+test('G1: a savepoint is found by the name that the server takes for the same', async () => {
+  const source = open();
+  const start = await source.start();
+  await run('BEGIN', "INSERT INTO t VALUES (1, 'a')", 'SAVEPOINT `Straße á`', "INSERT INTO t VALUES (2, 'b')", ...keepsRollback);
+  await run('ROLLBACK TO `STRASE A`', "INSERT INTO t VALUES (3, 'c')", 'COMMIT');
+  const { changes } = await readChanges(source, start, 2);
+  expect(changes.map(({ key }) => key)).toEqual([{ id: 1 }, { id: 3 }]);
+});
+
+test('G1: a rollback to a savepoint whose name a trigger sets too stops', async () => {
+  await run('CREATE TRIGGER other_t AFTER INSERT ON t FOR EACH ROW BEGIN SAVEPOINT a; INSERT INTO other VALUES (NEW.id); END');
+  const source = open();
+  const start = await source.start();
+  await run(
+    'BEGIN',
+    "INSERT INTO t VALUES (1, 'a')",
+    'SAVEPOINT a',
+    "INSERT INTO t VALUES (2, 'b')",
+    ...keepsRollback,
+    'ROLLBACK TO a',
+    'COMMIT',
+  );
+  expect(await readFailure(source, start)).toMatchObject({
+    code: 'SOURCE_EVENT_UNSUPPORTED',
+    remedy: expect.stringContaining('trigger'),
+  });
+});
+
+test('a table whose name differs only in case is another one', async () => {
+  await run('CREATE TABLE T (id INT PRIMARY KEY)');
+  const source = open();
+  const start = await source.start();
+  await run('TRUNCATE TABLE T', 'DROP TABLE T', "INSERT INTO t VALUES (1, 'a')");
+  expect((await readChanges(source, start, 1)).changes.map(({ op }) => op)).toEqual(['c']);
 });
 
 test('G1: an ALTER that is written in two phases is judged once it is decided', async () => {

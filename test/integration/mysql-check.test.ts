@@ -134,7 +134,17 @@ test('missing privileges come with their GRANT statements, which suffice', async
   url.username = 'some%20one';
   url.password = 'pass%20word';
   const findings = await check(url.href, 't');
-  expect(findings.map(({ code }) => code)).toEqual(['SOURCE_PRIVILEGE', 'SOURCE_PRIVILEGE', 'SOURCE_PRIVILEGE', 'SOURCE_TABLE_MISSING']);
+  expect(findings.map(({ level, code }) => `${level} ${code}`)).toEqual([
+    'error SOURCE_PRIVILEGE',
+    'error SOURCE_PRIVILEGE',
+    'error SOURCE_PRIVILEGE',
+    'error SOURCE_TABLE_MISSING',
+    'warning SOURCE_PRIVILEGE',
+  ]);
+  expect(findings.at(-1)?.fix).toBe("GRANT XA_RECOVER_ADMIN ON *.* TO 'some one'@'%';");
+  // A new pipeline starts without it all the same.
+  await sql.query("GRANT REPLICATION CLIENT ON *.* TO 'some one'@'%'");
+  expect(JSON.parse(await mysqlSource(mysqlSettings(url.href), [table('t')]).start())).toMatchObject({ xa: [] });
   for (const { code, fix } of findings) if (code === 'SOURCE_PRIVILEGE') await sql.query(fix ?? '');
   expect(await check(url.href, 't')).toEqual([]);
   const source = mysqlSource(mysqlSettings(url.href), [table('t')]);

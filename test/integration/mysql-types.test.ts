@@ -39,7 +39,8 @@ describe.each(['mysql', 'mariadb'] as const)('%s', (name) => {
       });
       await server.sql.query(`CREATE TABLE ${table.table} (id INT UNSIGNED PRIMARY KEY, ${columns.join(', ')}) CHARACTER SET utf8mb4`);
       const [binlog, described] = await shapes(table, `INSERT INTO ${table.table} (id) VALUES (1)`);
-      expect(binlog?.columns).toEqual(described?.columns);
+      // Of defaults and expressions the binlog says nothing.
+      expect(described).toMatchObject({ columns: binlog?.columns });
       expect(binlog?.id).toBe(described?.id);
       expect(binlog?.columns.length).toBe(columns.length + 1);
     }
@@ -53,7 +54,8 @@ describe.each(['mysql', 'mariadb'] as const)('%s', (name) => {
       `CREATE TABLE sets (b BIGINT NOT NULL, a BINARY(3) NOT NULL, ${columns.join(', ')}, PRIMARY KEY (a, b, ascii(5)))`,
     );
     const [binlog, described] = await shapes(table, "INSERT INTO sets (a, b) VALUES ('x', 1)");
-    expect(binlog).toEqual(described);
+    // Of defaults the binlog says nothing.
+    expect(described).toMatchObject({ ...binlog });
     expect(binlog?.key).toEqual(['a', 'b', 'ascii']);
   });
 

@@ -1,10 +1,14 @@
 /** XA in two phases on real servers of both flavors: what is committed comes once, through restarts of the reading at any point. */
 import { readdirSync, readlinkSync } from 'node:fs';
 import { createConnection, type Connection } from 'mysql2/promise';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { MysqlPosition } from '../../connectors/mysql/position/position.ts';
-import { freshMysqlDatabase, type MysqlDatabase } from '../support/servers.ts';
-import { mysqlSettings, mysqlSource, readChanges, readFailure } from '../support/mysql-server.ts';
+import type { Stack } from '../../stack/stack.ts';
+import { freshMysqlDatabase, privateStack, type MysqlDatabase } from '../support/servers.ts';
+import type { MysqlSource } from '../../connectors/mysql/source.ts';
+import type { CrossfadeError } from '../../src/core/errors.ts';
+import { mysqlSettings, mysqlSource, readChanges, readFailure, silentLogger, until } from '../support/mysql-server.ts';
+import { plain } from '../support/source-harness.ts';
 
 /** Files without a name that this process has open, where the system tells. */
 const openHeldFiles = (): readonly string[] =>
@@ -18,6 +22,8 @@ const openHeldFiles = (): readonly string[] =>
   });
 
 describe.each(['mysql', 'mariadb'] as const)('%s', (flavor) => {
+  /** Its own: what stays prepared here would keep every other suite's new pipeline waiting. */
+  let stack: Stack<'mysql' | 'mariadb'>;
   let database: MysqlDatabase;
   let sql: Connection;
   const open = (options = {}) => mysqlSource(mysqlSettings(database.url), [{ database: database.name, table: 't' }], options);
@@ -58,8 +64,14 @@ describe.each(['mysql', 'mariadb'] as const)('%s', (flavor) => {
         .startsWith(database.name),
     );
 
+  beforeAll(async () => {
+    stack = await privateStack({ servers: [flavor] });
+  }, 120_000);
+  afterAll(async () => {
+    await stack[Symbol.asyncDispose]();
+  });
   beforeEach(async () => {
-    database = await freshMysqlDatabase(flavor);
+    database = await freshMysqlDatabase(flavor, stack.urls[flavor]);
     sql = database.connection;
     await run('CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(4000))', 'CREATE TABLE other (id INT PRIMARY KEY, name VARCHAR(40))');
   });
@@ -142,15 +154,120 @@ describe.each(['mysql', 'mariadb'] as const)('%s', (flavor) => {
     expect(openHeldFiles()).toEqual([]);
   });
 
-  test('G1: XA COMMIT of what was prepared before a new pipeline began stops and says so', async () => {
+  test('a new pipeline waits for what is prepared; where that lasts it says so, is tried again, and check warns before', async () => {
     await prepare(xid('a'), "INSERT INTO t VALUES (1, 'a')");
-    const source = open();
+    const said: unknown[] = [];
+    const source = open({ logger: { ...silentLogger, info: (fields: object) => said.push(fields) } });
+    const hex = Buffer.from(xid('a')).toString('hex').toUpperCase();
+    const named = flavor === 'mysql' ? `X'${hex}',X'',1` : `'${xid('a')}'`;
+    expect(await source.check()).toMatchObject([
+      {
+        level: 'warning',
+        code: 'SOURCE_XA_OPEN',
+        message: expect.stringContaining(named),
+        fix: expect.stringContaining(`XA ROLLBACK ${named}`),
+      },
+    ]);
+    const error = await source.start().catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      code: 'SOURCE_XA_OPEN',
+      fault: 'retry',
+      message: expect.stringContaining(`1 XA transaction is prepared`),
+    });
+    expect((error as CrossfadeError).remedy).toContain(`XA COMMIT ${named}`);
+    expect(said).toContainEqual({ count: 1 });
+    const waiting = source.start();
+    await finish('COMMIT', xid('a'));
+    await run("INSERT INTO t VALUES (2, 'b')");
+    expect(keys((await readChanges(source, await waiting, 0)).changes)).toEqual([]);
+    // A stop does not wait for it.
+    await prepare(xid('b'), "INSERT INTO t VALUES (3, 'a')");
+    await expect(source.start(AbortSignal.timeout(300))).rejects.toMatchObject({ name: 'TimeoutError' });
+    // What goes on with a log does not ask.
+    expect(await source.check(await source.end())).toEqual([]);
+  }, 60_000);
+
+  test('G1: the XA COMMIT of what was prepared before a start that the configuration names stops and names the xid', async () => {
+    await prepare(xid('a'), "INSERT INTO t VALUES (1, 'a')");
+    const { gtid } = JSON.parse(await open().end()) as { gtid: string };
+    const source = mysqlSource(mysqlSettings(database.url, { start: { gtid } }), [{ database: database.name, table: 't' }]);
     const start = await source.start();
     await finish('COMMIT', xid('a'));
     const error = await readFailure(source, start);
     expect(error).toMatchObject({ code: 'SOURCE_EVENT_UNSUPPORTED', fault: 'fatal' });
+    expect(error.message).toContain(`x'${Buffer.from(xid('a')).toString('hex')}'`);
     expect(error.remedy).toContain('XA RECOVER');
+    expect(error.remedy).toContain('start: {');
   });
+
+  test.runIf(flavor === 'mariadb')('G1: XA COMMIT of what was prepared far from the binlog stops and names the xid', async () => {
+    const source = open();
+    const start = await source.start();
+    const session = await createConnection({ uri: database.url });
+    const statements = [`XA START '${xid('b')}'`, "INSERT INTO t VALUES (2, 'b')", `XA END '${xid('b')}'`, `XA PREPARE '${xid('b')}'`];
+    for (const statement of ['SET SESSION sql_log_bin = 0', ...statements]) await session.query(statement);
+    await session.end();
+    await finish('COMMIT', xid('b'));
+    const error = await readFailure(source, start);
+    expect(error).toMatchObject({ code: 'SOURCE_EVENT_UNSUPPORTED', fault: 'fatal' });
+    expect(error.message).toContain(`x'${Buffer.from(xid('b')).toString('hex')}'`);
+    expect(error.remedy).toContain('SELECT those rows');
+  });
+
+  test('G1: a pipeline starts amid XA transactions that never let up, and what is committed behind its start comes once', async () => {
+    const stop = new AbortController();
+    let next = 0;
+    const committed: number[] = [];
+    const client = async (table: string) => {
+      const session = await createConnection({ uri: database.url });
+      while (!stop.signal.aborted) {
+        const id = (next += 1);
+        const name = xid(`s${id}`);
+        for (const statement of [
+          `XA START '${name}'`,
+          `INSERT INTO ${table} VALUES (${id}, 'x')`,
+          `XA END '${name}'`,
+          `XA PREPARE '${name}'`,
+        ])
+          await session.query(statement);
+        // Long enough that one is always open.
+        await new Promise((resolve) => setTimeout(resolve, (id % 7) * 5));
+        await session.query(`XA COMMIT '${name}'`);
+        if (table === 't') committed.push(id);
+      }
+      await session.end();
+    };
+    const quiet = await open().start();
+    const clients = ['t', 'other', 't', 'other', 't'].map(client);
+    const readings = [];
+    for (let round = 0; round < 8; round += 1) {
+      await until(() => next > 30 * round + 10);
+      const source = open();
+      readings.push({ source, position: await source.start() });
+    }
+    stop.abort();
+    await Promise.all(clients);
+    await run("INSERT INTO t VALUES (1000000, 'last')");
+    const idsFrom = async (source: MysqlSource, position: string) => {
+      const ids: number[] = [];
+      for await (const batch of source.read(position, AbortSignal.timeout(20_000))) {
+        ids.push(...keys(batch.changes.map(plain)));
+        if (ids.at(-1) === 1_000_000) break;
+      }
+      return ids;
+    };
+    const all = await idsFrom(open(), quiet);
+    expect(all.toSorted((a, b) => a - b)).toEqual([...committed, 1_000_000].toSorted((a, b) => a - b));
+    let metOpen = 0;
+    for (const { source, position } of readings) {
+      metOpen += openXa(position).length;
+      const ids = await idsFrom(source, position);
+      expect(ids).toEqual(all.slice(all.length - ids.length));
+      expect(ids.length).toBeGreaterThan(1);
+    }
+    // The starts were in the midst of it.
+    expect(metOpen).toBeGreaterThan(0);
+  }, 120_000);
 
   test('one phase is an ordinary transaction, and one without changes is none', async () => {
     const source = open();

@@ -104,3 +104,25 @@ test('G3: what the target refuses is rolled back with all progress, and done whe
     await fixture.execute('DROP TABLE notes');
   }
 });
+
+test('behind a barrier each partition has its own batch’s progress, with the hash of its mappings', async () => {
+  const { sink, left, right } = await begin();
+  const hashed = (batch: SinkBatch, mappingHash: string): SinkBatch => ({ ...batch, progress: { ...batch.progress, mappingHash } });
+  const [one, other] = [hashed(left, 'new left'), hashed(right, 'new right')];
+  expect(await sink.write(one)).toBe('waiting');
+  expect(await sink.write(other)).toBe('committed');
+  const progress = await sink.progress();
+  expect(all.map((partition) => progress.get(partition))).toEqual([one.progress, other.progress]);
+});
+
+test('a note counts only while its partition stands where it stood when it came', async () => {
+  const { sink, left, right } = await begin();
+  expect(await sink.write(left)).toBe('waiting');
+  // As a rebuild does: the partition begins anew, and the note of its former life is still there.
+  await fixture.execute(`UPDATE crossfade.progress SET next_offset = 0 WHERE partition = '${all[0]}'`);
+  expect(await sink.write(right)).toBe('waiting');
+  expect(await ids()).toEqual(['1', '2']);
+  await fixture.execute(`UPDATE crossfade.progress SET next_offset = NULL WHERE partition = '${all[0]}'`);
+  expect(await sink.write(right)).toBe('waiting');
+  expect(await ids()).toEqual(['1', '2']);
+});

@@ -56,7 +56,7 @@ describe('check', () => {
     expect(brief(findings)).toEqual([
       'warning TARGET_COLUMN_TYPE column "id" is int in the source and bigint in the target: numbers beyond a signed integer of 64 bits are refused',
       'error TARGET_COLUMN_TYPE column "price" is decimal(9,2) in the source and numeric(9,1) in the target: digits behind the 1. decimal place would be rounded away',
-      'error TARGET_COLUMN_MISSING public.wrong has no column "placed"',
+      'error TARGET_COLUMN_MISSING public.wrong has no column "placed": rows that are there get NULL, which is right where the source added it without a DEFAULT',
       `warning TARGET_COLUMN_TYPE column "state" is enum('new','it''s') in the source and character varying(2) in the target: texts over 2 characters are refused`,
       'error TARGET_CONSTRAINT column "own" of public.wrong is not in the source, must not be NULL and has no default',
       'error TARGET_KEY_MISSING public.wrong has no primary key or unique constraint on exactly (id)',

@@ -42,7 +42,7 @@ function historyOf(length: number, seed: number): { changes: Change[]; oracle: M
     if (changes.at(-1)?.op === 'delete') taken.delete(id);
     else taken.set(id, after);
   }
-  for (const row of taken.values()) oracle.set(`stock:${encodeURIComponent(String(row['sku']))}`, row);
+  for (const row of taken.values()) oracle.set(`stock:${encodeURIComponent(row['sku'] as string)}`, row);
   return { changes, oracle };
 }
 
@@ -179,7 +179,7 @@ test('one that does not answer is given up in time, and so is the connection', a
   cleanups.push(async () => redis.disconnect());
   await server.kill('SIGSTOP');
   try {
-    const claiming = runScript(redis, loadScript('claim'), ['partitions', 'progress'], [p], 'claiming');
+    const claiming = runScript(redis, loadScript('claim'), ['partitions', 'pipelines', 'progress'], ['shop', p], 'claiming');
     await expect(claiming).rejects.toEqual(expect.objectContaining({ code: 'TARGET_UNREACHABLE', fault: 'retry' }));
     expect(isUsable(redis)).toBe(false);
   } finally {

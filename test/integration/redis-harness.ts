@@ -70,5 +70,7 @@ export async function removeOwnKeys(client: Redis, pipeline: string): Promise<vo
 
 /** What the hash of a row must be. */
 export function fieldsOf(row: Row): Record<string, string> {
-  return Object.fromEntries(Object.entries(row).flatMap(([name, value]) => (value === null ? [] : [[name, String(value)]])));
+  return Object.fromEntries(
+    Object.entries(row).flatMap(([name, value]) => (value === null ? [] : [[name, String(value as string | number)]])),
+  );
 }

@@ -136,7 +136,7 @@ describe('the fence', () => {
         await young.write(batch);
       }
       expect(await hashes(redis.client, prefix)).toEqual(
-        Object.fromEntries(rows.map((one) => [`${prefix}${String(one['id'])}`, fieldsOf(one)])),
+        Object.fromEntries(rows.map((one) => [`${prefix}${String(one['id'] as number)}`, fieldsOf(one)])),
       );
     }
     expect(taken).toBeGreaterThan(0);
@@ -180,7 +180,7 @@ describe('rows', () => {
     const rows = Array.from({ length: 20_000 }, (_, id) => row(id, `sku ${id}`, id % 3 === 0 ? null : `note ${id}`));
     await sink.write(batchOf(p, stock, 0, rows.map(insert)));
     expect(await hashes(redis.client, prefix)).toEqual(
-      Object.fromEntries(rows.map((one) => [`${prefix}${String(one['id'])}`, fieldsOf(one)])),
+      Object.fromEntries(rows.map((one) => [`${prefix}${String(one['id'] as number)}`, fieldsOf(one)])),
     );
     await sink.write(batchOf(p, stock, 20_000, rows.map(remove)));
     expect(await redis.client.keys(`${prefix}*`)).toEqual([]);

@@ -132,3 +132,21 @@ test('section 9: its work goes in slices; whoever takes over in the middle ends 
   expect([progress.get(p), progress.get(q)]).toEqual([left.progress, right.progress]);
   await through(heir, right);
 });
+
+test('section 9: who came and was set back afterwards has not come', async () => {
+  const q = 't#1';
+  const sink = await open(`${prefix}row:{id}`);
+  await sink.claim([p, q]);
+  await sink.write(batchOf(p, stock, 0, many(3)));
+  const [mine, other] = [truncate(p, 3, 50, [p, q]), truncate(q, 0, 50, [p, q])];
+  expect(await sink.write(mine)).toBe('waiting');
+  // As a restored backup, or a hand, would leave it: the arrival stands, the progress is an older one.
+  const { client } = redis;
+  const stands = ownKeys(pipeline, 'stock').progress(p);
+  await client.hset(stands, { next_offset: '1', version: versionAt(0) });
+  expect(await sink.write(other)).toBe('waiting');
+  expect((await names()).sort()).toEqual(['row:0', 'row:1', 'row:2']);
+  await client.hset(stands, { next_offset: '3', version: mine.progress.version });
+  await through(sink, other);
+  expect(await names()).toEqual([]);
+});

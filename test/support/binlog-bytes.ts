@@ -20,7 +20,7 @@ export const from: MysqlPosition = {
 };
 /** One row of `t` is below it as long as its id has fewer than 4 digits. */
 const maxRowBytes = 10;
-const collations = { charsetOf: new Map([[255, 'utf8mb4']]), maxBytesOf: new Map([['utf8mb4', 4]]) };
+const collations = { charsetOf: new Map([[255, 'utf8mb4']]), maxBytesOf: new Map([['utf8mb4', 4]]), ofSpatial: false };
 
 export function event(type: number, body: Buffer, end: number, flags = 0): Buffer {
   const bytes = Buffer.alloc(19 + body.length + 4);
@@ -88,15 +88,14 @@ export function mariadbCompressed(plain: Buffer): Buffer {
 /** A file as a server would send it, from any offset; `at` counts on by itself. */
 export class FakeStream {
   at: number;
-  readonly reader: BinlogReader;
-  readonly outbox: Outbox;
+  readonly reader: BinlogReader<Outbox>;
   readonly pauses: string[] = [];
   /** Set when the reader needs time for the last event. */
   slow: Promise<void> | undefined;
   constructor(
     offset: number,
     plan: Partial<ReadPlan> = {},
-    { partBytes = 1 << 20, unkeyed = [] as string[], untransactional = [] as string[] } = {},
+    { partBytes = 1 << 20, unkeyed = [] as string[], untransactional = [] as string[], foldsNames = true, rowBytes = maxRowBytes } = {},
   ) {
     this.at = offset;
     this.reader = new BinlogReader(
@@ -115,22 +114,30 @@ export class FakeStream {
         ...plan,
       },
       {
-        tables: { mapped: new Set(['db.t']), keys: new Map(), collations, maxRowBytes },
+        tables: { mapped: new Set(['db.t']), keys: new Map(), collations, maxRowBytes: rowBytes },
         untransactional: new Set(untransactional),
         unkeyed: new Set(unkeyed),
+        foldsNames,
         partBytes,
         heartbeatUs: 1_000_000,
         clockOffsetUs: 0,
       },
+      (progress) => new Outbox(progress, { pause: () => this.pauses.push('pause'), resume: () => this.pauses.push('resume') }),
     );
-    this.outbox = new Outbox(
-      { position: () => this.reader.position(), throughUs: () => this.reader.throughUs(), caughtUp: () => this.reader.caughtUp() },
-      { pause: () => this.pauses.push('pause'), resume: () => this.pauses.push('resume') },
-    );
-    this.reader.connect(this.outbox);
+    this.rotate('binlog.000007', offset);
+  }
+  get outbox(): Outbox {
+    return this.reader.outbox;
+  }
+  /** The next file begins, as the dump thread says it and as the file itself does. */
+  nextFile(name: string): void {
+    this.rotate(name, 4);
+    this.at = 4;
+  }
+  rotate(file: string, offset: number): void {
     const rotate = Buffer.alloc(8);
     rotate.writeBigUInt64LE(BigInt(offset));
-    this.raw(event(4, Buffer.concat([rotate, Buffer.from('binlog.000007')]), 0, 0x20));
+    this.raw(event(4, Buffer.concat([rotate, Buffer.from(file)]), 0, 0x20));
     this.raw(event(15, Buffer.concat([Buffer.alloc(57), Buffer.alloc(40), Buffer.from([1])]), 0));
   }
   raw(bytes: Buffer): void {

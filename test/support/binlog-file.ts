@@ -1,7 +1,6 @@
 /** A binlog file of a real server, cut into its events, for the suites that read it without one. */
 import { readFileSync } from 'node:fs';
 import { crc32, gunzipSync } from 'node:zlib';
-import type { Outbox } from '../../connectors/mysql/stream/outbox.ts';
 import { BinlogReader } from '../../connectors/mysql/stream/reader.ts';
 import type { RowChange } from '../../src/core/source-port.ts';
 import { event, uuid } from './binlog-bytes.ts';
@@ -9,7 +8,7 @@ import { event, uuid } from './binlog-bytes.ts';
 export type Flavor = 'mysql' | 'mariadb';
 
 const magicBytes = 4;
-export const fileName = 'binlog.000002';
+const fileName = 'binlog.000002';
 
 /** Written by scratch tables of every family of types: inserts, updates, deletes, a key change, XA, compressed, DDL, TRUNCATE. */
 export function eventsOfFile(flavor: Flavor): Buffer[] {
@@ -61,6 +60,9 @@ export class FileReader {
     this.#junk = Buffer.alloc(64, junk);
     const place = { file: fileName, offset: magicBytes };
     const from = { flavor, uuid, epoch: 0, gtid: null, file: fileName, pos: magicBytes, last: null, xa: [], throughUs: 0 };
+    const take = (changes: readonly RowChange[]) => void this.#changes.push(...changes);
+    const nothing = () => undefined;
+    // Its outbox keeps everything and never waits.
     this.#reader = new BinlogReader(
       {
         from,
@@ -76,29 +78,21 @@ export class FileReader {
         end: place,
       },
       {
-        tables: { mapped: new Set(['fuzz.things']), keys: new Map(), collations: { charsetOf, maxBytesOf }, maxRowBytes: 1 << 20 },
+        tables: {
+          mapped: new Set(['fuzz.things']),
+          keys: new Map(),
+          collations: { charsetOf, maxBytesOf, ofSpatial: flavor === 'mariadb' },
+          maxRowBytes: 1 << 20,
+        },
         untransactional: new Set(),
         unkeyed: new Set(),
+        foldsNames: false,
         partBytes: 1 << 16,
         heartbeatUs: 1_000_000,
         clockOffsetUs: 0,
       },
+      () => ({ commit: take, part: take, open: nothing, beat: nothing, room: nothing, full: false, paused: false }),
     );
-    const take = (changes: readonly RowChange[]) => void this.#changes.push(...changes);
-    const nothing = () => undefined;
-    // An outbox that keeps everything and never waits.
-    const outbox = {
-      commit: take,
-      part: take,
-      open: nothing,
-      beat: nothing,
-      fail: nothing,
-      room: nothing,
-      full: false,
-      paused: false,
-      bytes: 0,
-    };
-    this.#reader.connect(outbox as unknown as Outbox);
     const rotate = Buffer.alloc(8);
     rotate.writeBigUInt64LE(BigInt(magicBytes));
     void this.read(event(4, Buffer.concat([rotate, Buffer.from(fileName)]), 0, 0x20));

@@ -2,7 +2,7 @@
 import type { Node } from './judge-envelope.ts';
 
 /** A value whose text only the server knows to spell: DECIMAL, temporals, binary. */
-export const opaque = Symbol('opaque');
+const opaque = Symbol('opaque');
 export type JudgedJson =
   | null
   | boolean

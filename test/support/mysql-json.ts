@@ -21,7 +21,7 @@ const awkward = [
   '\u007f',
   '/',
 ];
-export const text: fc.Arbitrary<string> = fc.oneof(
+const text: fc.Arbitrary<string> = fc.oneof(
   fc.constantFrom(...awkward),
   fc.string({ unit: 'binary', maxLength: 20 }),
   fc.string({ unit: 'grapheme', maxLength: 40 }),

@@ -50,8 +50,8 @@ export class ValueServer implements AsyncDisposable {
     await this.database[Symbol.asyncDispose]();
   }
 
-  source(table: TableId) {
-    return mysqlSource(mysqlSettings(this.database.url), [table]);
+  source(...tables: readonly TableId[]) {
+    return mysqlSource(mysqlSettings(this.database.url), tables);
   }
 
   /** Inserts every value, reads the rows from the binlog and with SELECT, and answers the cells that differ. */

@@ -56,9 +56,9 @@ export async function privateStack<Name extends ServerName>(options: {
   return await startStack({ ...options, log: progress, isPrivate: true });
 }
 
-/** A new, empty database on the shared MySQL (or MariaDB). */
-export async function freshMysqlDatabase(server: 'mysql' | 'mariadb' = 'mysql'): Promise<MysqlDatabase> {
-  const base = (await sharedServer(server)).url;
+/** A new, empty database on the shared MySQL (or MariaDB), or on a server of the suite's own (`at`: its URL). */
+export async function freshMysqlDatabase(server: 'mysql' | 'mariadb' = 'mysql', at?: string): Promise<MysqlDatabase> {
+  const base = at ?? (await sharedServer(server)).url;
   const name = freshName();
   const connection = await createConnection({ uri: base, supportBigNumbers: true, bigNumberStrings: true, dateStrings: true });
   await connection.query(`CREATE DATABASE ${name}`);

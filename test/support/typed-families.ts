@@ -1,13 +1,30 @@
 /** All families of one server. */
 import { expect, test } from 'vitest';
 import { jsons, jsonTexts } from './typed-json.ts';
-import { bits, decimals, floats, integers, unsignedBigints } from './typed-numbers.ts';
+import { lengthsOfBytes, lengthsOfTexts } from './typed-lengths.ts';
+import { bits, decimalDigits, decimals, floats, integers, unsignedBigints } from './typed-numbers.ts';
 import { addresses, places, vectors } from './typed-places.ts';
 import { binaries, charsetFamily, charsetNames, compressed, labels, texts } from './typed-texts.ts';
 import { datetimes, days, times, timestamps } from './typed-times.ts';
 import { perColumn, type Flavor, type TypedValues, type ValueFamily } from './typed-values.ts';
 
-const everywhere = [integers, unsignedBigints, decimals, floats, bits, days, times, datetimes, timestamps, texts, binaries, labels];
+const everywhere = [
+  integers,
+  unsignedBigints,
+  decimals,
+  decimalDigits,
+  floats,
+  bits,
+  days,
+  times,
+  datetimes,
+  timestamps,
+  texts,
+  lengthsOfTexts,
+  binaries,
+  lengthsOfBytes,
+  labels,
+];
 /** A table's row has room for so many columns of text. */
 const charsetsPerTable = 13;
 

@@ -1,6 +1,6 @@
 /** JSON documents: whatever JSON text can say, and what only SQL can put into one. */
 import * as fc from 'fast-check';
-import { half, quote, some, utf8Literal, type ValueColumn, type ValueFamily } from './typed-values.ts';
+import { half, quote, some, textOfBytes, utf8Literal, type ValueColumn, type ValueFamily } from './typed-values.ts';
 
 /** Beyond numbers and texts, all of it escaped as a person or a library would write it. */
 const odd = [
@@ -78,8 +78,9 @@ const nested = (depth: number) => `${'['.repeat(depth)}1${']'.repeat(depth)}`;
 const wide = (count: number, value: (index: number) => string) =>
   `{${Array.from({ length: count }, (_, index) => `"key ${index}":${value(index)}`).join(',')}}`;
 /** Sizes at which the binary form changes: the length of a text, two or four bytes of offsets, inlined or not. */
+const textLengths = [1, 126, 127, 128, 129, 255, 256, 16_382, 16_383, 16_384, 16_385, 65_535, 65_536, 70_000];
 const large = [
-  ...[127, 128, 16_383, 16_384, 70_000].map((size) => JSON.stringify('aü"'.repeat(Math.ceil(size / 4)))),
+  ...textLengths.map((bytes) => JSON.stringify(textOfBytes(bytes))),
   ...[0, 1, 100, 3_000].map((count) => wide(count, String)),
   wide(2_000, (index) => JSON.stringify('x'.repeat(40 + (index % 7)))),
   `[${Array.from({ length: 20_000 }, (_, index) => index * 7).join(',')}]`,
@@ -119,7 +120,7 @@ const built = fc
   .map((items) => `JSON_OBJECT('list', JSON_ARRAY(${items.join(', ')}), 'first', ${items[0]})`);
 
 /** Number texts with one spelling each, so that 1.0, 1 and 1e0 are one; -0 is not 0. */
-export function plainNumber(source: string): string {
+function plainNumber(source: string): string {
   const [, minus = '', whole = '', fraction = '', exponent = '0'] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(source) ?? [];
   const digits = (whole + fraction).replace(/^0+/, '');
   if (digits === '') return `${minus}0`;
@@ -128,7 +129,7 @@ export function plainNumber(source: string): string {
 }
 
 /** A document to compare: no number rounded, no order of keys. */
-export function plainJson(json: string): unknown {
+function plainJson(json: string): unknown {
   return JSON.parse(json, (_key, value: unknown, context?: { source?: string }) => {
     if (typeof value === 'string') return `text ${value}`;
     return typeof value === 'number' ? `number ${plainNumber(context?.source ?? '')}` : value;
@@ -150,7 +151,11 @@ export const jsons = (): ValueFamily => ({
   name: 'json',
   columns: [
     jsonColumn(some(document).map(utf8Literal)),
-    jsonColumn([...large.map(quote), ...some(document, half).map(utf8Literal)]),
+    {
+      ...jsonColumn([...large.map(quote), ...some(document, half).map(utf8Literal)]),
+      lengths: textLengths,
+      measure: (c) => `LENGTH(JSON_UNQUOTE(${c}))`,
+    },
     jsonColumn(some(built, half)),
   ],
 });

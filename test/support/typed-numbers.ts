@@ -45,12 +45,12 @@ export const unsignedBigints = (): ValueFamily => ({
 const digits = (count: number) =>
   fc.string({ unit: fc.constantFrom('0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '0', '9'), minLength: count, maxLength: count });
 
-function decimalColumn(precision: number, scale: number, unsigned = false): ValueColumn {
+function decimalColumn(precision: number, scale: number, unsigned = false, count = half): ValueColumn {
   const spelled = (whole: string, fraction: string) => `${whole === '' ? '0' : whole}${scale > 0 ? `.${fraction}` : ''}`;
   const whole = fc.nat({ max: precision - scale }).chain(digits);
   const positive = some(
     fc.tuple(whole, digits(scale)).map(([left, right]) => spelled(left, right)),
-    half,
+    count,
   );
   const largest = spelled('9'.repeat(precision - scale), '9'.repeat(scale));
   const smallest = spelled('', scale > 0 ? `${'0'.repeat(scale - 1)}1` : '');
@@ -79,6 +79,14 @@ const shapes = [
 export const decimals = (): ValueFamily => ({
   name: 'decimal',
   columns: [...shapes.map(([precision, scale]) => decimalColumn(precision, scale)), decimalColumn(12, 2, true)],
+});
+
+/** Digits lie in groups of nine, and what is left over in fewer bytes: each number of digits, in front of the point and behind. */
+export const decimalDigits = (): ValueFamily => ({
+  name: 'decimal of every number of digits',
+  columns: Array.from({ length: 18 }, (_, at) => at + 1).flatMap((count) =>
+    [0, count].map((scale) => decimalColumn(count, scale, false, Math.ceil(perColumn / 20))),
+  ),
 });
 
 /** A number as SQL that the server takes for a double at once, not for a decimal. */

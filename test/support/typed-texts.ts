@@ -1,6 +1,6 @@
 /** Character data in many charsets, binary data, labels. */
 import * as fc from 'fast-check';
-import { hexLiteral, perColumn, quote, some, utf8Literal, type ValueColumn, type ValueFamily } from './typed-values.ts';
+import { hexLiteral, perColumn, quote, some, textOfBytes, utf8Literal, type ValueColumn, type ValueFamily } from './typed-values.ts';
 
 /** Texts are compared as bytes of UTF-8 in hex: so no connection's charset has a hand in it. */
 const textOf = (hex: string) => Buffer.from(hex, 'hex').toString('utf8');
@@ -38,12 +38,12 @@ const character = fc.oneof(
   fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }),
 );
 const noNul = (text: string) => !text.includes('\0');
-const words = fc
+export const words = fc
   .array(character, { maxLength: 24 })
   .map((parts) => parts.join(''))
   .filter(noNul);
 
-function textColumn(type: string, texts: readonly string[]): ValueColumn {
+export function textColumn(type: string, texts: readonly string[]): ValueColumn {
   return { type, values: texts.map(utf8Literal), select: hexOfText, cell: textOf, show: shownAsHex, shown: same };
 }
 
@@ -51,14 +51,15 @@ export const texts = (): ValueFamily => {
   const all = [...awkward, ...some(words)];
   const short = all.filter((text) => Buffer.byteLength(text) <= 255);
   // Every length around those at which the binlog's length prefix and our own writers change their ways.
-  const long = [...[254, 255, 256, 257, 16_383, 16_384, 16_385, 65_000].map((size) => 'aü"\\😀\n'.repeat(Math.ceil(size / 12))), ...all];
+  const lengths = [254, 255, 256, 257, 16_383, 16_384, 16_385, 65_535, 65_536, 200_000];
+  const long = [...lengths.map(textOfBytes), ...all];
   const types = ['VARCHAR(60)', 'CHAR(60)', 'VARCHAR(300)', 'TINYTEXT', 'TEXT'];
   return {
     name: 'text in utf8mb4',
     columns: [
       ...types.map((type) => textColumn(`${type} CHARACTER SET utf8mb4`, short)),
-      textColumn('MEDIUMTEXT CHARACTER SET utf8mb4', long),
-      textColumn('LONGTEXT CHARACTER SET utf8mb4', long),
+      { ...textColumn('MEDIUMTEXT CHARACTER SET utf8mb4', long), lengths },
+      { ...textColumn('LONGTEXT CHARACTER SET utf8mb4', long), lengths },
       textColumn('VARCHAR(60) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin', short),
     ],
   };
@@ -167,7 +168,7 @@ export const charsetFamily = (names: readonly string[]): ValueFamily => ({
   columns: names.map(charsetColumn),
 });
 
-function binaryColumn(type: string, values: readonly Uint8Array[]): ValueColumn {
+export function binaryColumn(type: string, values: readonly Uint8Array[]): ValueColumn {
   const cell = (hex: string) => Buffer.from(hex, 'hex').toString('base64');
   return { type, values: values.map(hexLiteral), select: (c) => `HEX(${c})`, cell, show: (c) => `upper(encode(${c}, 'hex'))`, shown: same };
 }
@@ -177,7 +178,8 @@ export const binaries = (): ValueFamily => {
     Uint8Array.from(bytes),
   );
   const upTo = (maxLength: number) => [...edges, ...some(fc.uint8Array({ maxLength }))].filter((bytes) => bytes.length <= maxLength);
-  const long = [191, 192, 193, 255, 256, 65_535, 65_536].map((size) => Uint8Array.from({ length: size }, (_, at) => at % 251));
+  const lengths = [191, 192, 193, 255, 256, 65_535, 65_536, 196_607, 196_608, 196_609, 400_000];
+  const long = lengths.map(bytesOf);
   return {
     name: 'binary and blob',
     columns: [
@@ -188,11 +190,13 @@ export const binaries = (): ValueFamily => {
       binaryColumn('VARBINARY(300)', upTo(40)),
       binaryColumn('TINYBLOB', upTo(40)),
       binaryColumn('BLOB', upTo(40)),
-      binaryColumn('MEDIUMBLOB', [...long, ...upTo(12)]),
-      binaryColumn('LONGBLOB', [...long, ...upTo(12)]),
+      { ...binaryColumn('MEDIUMBLOB', [...long, ...upTo(12)]), lengths },
+      { ...binaryColumn('LONGBLOB', [...long, ...upTo(12)]), lengths },
     ],
   };
 };
+
+export const bytesOf = (length: number) => Uint8Array.from({ length }, (_, at) => at % 251);
 
 const oddLabels = ['a', 'b,c', "d'e", 'say "hi"', 'ü', 'back\\slash', 'x y', 'я', '{}', '(n)', 'NULL', '%t', '\tn\n', '0', '1', 'A1'];
 const many = (count: number) => Array.from({ length: count }, (_, index) => `label ${index}`);
@@ -235,14 +239,15 @@ export const labels = (): ValueFamily => ({
 /** MariaDB's own, where characters or bytes are kept compressed. */
 export const compressed = (): ValueFamily => {
   const short = [...awkward, ...some(words)];
-  const long = [...[100, 255, 256, 5_000, 70_000].map((size) => 'aü"\\😀\n'.repeat(Math.ceil(size / 12))), ...short];
+  const lengths = [99, 100, 101, 255, 256, 257, 5_000, 65_535, 65_536, 70_000];
+  const long = [...lengths.map(textOfBytes), ...short];
   const bytes = [0, 1, 99, 100, 101, 5_000, 70_000].map((size) => Uint8Array.from({ length: size }, (_, at) => at % 7));
   const blobs = [...bytes, ...some(fc.uint8Array({ maxLength: 60 }))];
   return {
     name: 'compressed columns',
     columns: [
       textColumn('VARCHAR(200) COMPRESSED CHARACTER SET utf8mb4', short),
-      textColumn('MEDIUMTEXT COMPRESSED CHARACTER SET utf8mb4', long),
+      { ...textColumn('MEDIUMTEXT COMPRESSED CHARACTER SET utf8mb4', long), lengths },
       textColumn('VARCHAR(60) COMPRESSED CHARACTER SET latin1', short),
       binaryColumn(
         'VARBINARY(200) COMPRESSED',

@@ -15,7 +15,7 @@ import { mostByArrays, TypedTarget } from './typed-target.ts';
 export type Flavor = 'mysql' | 'mariadb';
 
 /** `SEED=…` repeats a run; `TYPED_VALUES=…` generates more. */
-export const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 export const perColumn = Math.max(1, Number(process.env['TYPED_VALUES'] ?? 2_000));
 
 /** For each column of a family with many of them. */
@@ -27,6 +27,13 @@ export const some = <T>(arbitrary: fc.Arbitrary<T>, count = perColumn): T[] => f
 export const quote = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
 export const hexLiteral = (bytes: Uint8Array): string => `X'${Buffer.from(bytes).toString('hex')}'`;
 export const utf8Literal = (text: string): string => `_utf8mb4 ${hexLiteral(Buffer.from(text))}`;
+
+/** Exactly so many bytes: of characters that have one to four bytes, or are escaped. */
+export function textOfBytes(bytes: number): string {
+  const unit = 'aü"\\😀\n';
+  const unitBytes = Buffer.byteLength(unit);
+  return unit.repeat(Math.floor(bytes / unitBytes)) + 'x'.repeat(bytes % unitBytes);
+}
 
 export interface ValueColumn {
   /** As in CREATE TABLE. */
@@ -43,6 +50,9 @@ export interface ValueColumn {
   readonly show?: (column: string) => string;
   /** From SELECT's text to what Postgres shows. */
   readonly shown: (text: string) => unknown;
+  /** Lengths that must be among the values as the server keeps them: by this SQL, by default in bytes. */
+  readonly lengths?: readonly number[];
+  readonly measure?: (column: string) => string;
   /** From Postgres' text to what is compared with `shown`. */
   readonly readShown?: (text: string) => unknown;
 }
@@ -140,9 +150,19 @@ export class TypedValues implements AsyncDisposable {
     const proof = new Comparison(family, texts);
     proof.shapes(schema, changes[0]?.schema);
     proof.log(changes);
+    for (const [index, column] of columns.entries()) proof.differences.push(...(await this.#unreached(name, `c${index}`, column)));
     if (schema) proof.target(await this.target.store(schema, changes, family));
     process.stderr.write(`  ${family.name} on ${this.flavor}: ${proof.comparisons} comparisons, ${Date.now() - started} ms\n`);
     return { differences: proof.differences, values: columns.reduce((sum, { values }) => sum + values.length, 0) };
+  }
+
+  /** What is about a length proves nothing where no value has it. */
+  async #unreached(table: string, name: string, column: ValueColumn): Promise<string[]> {
+    const { lengths = [], measure = (of: string) => `LENGTH(${of})`, type } = column;
+    if (lengths.length === 0) return [];
+    const rows = await this.select(`SELECT DISTINCT ${measure(name)} FROM ${table}`);
+    const reached = new Set(rows.map(([length]) => Number(length)));
+    return lengths.filter((length) => !reached.has(length)).map((length) => `${type}: no value of ${length} bytes was stored`);
   }
 
   /** A row of NULLs, then the values. */

@@ -169,6 +169,31 @@ test('section 9: a TRUNCATE stops its partition until the others have come; othe
   await until('lag is told', () => rig.lags.get(p0)?.[1] === 0);
 });
 
+test('a wait of more than a second is told in the log, and taken back when it is over, or by the next to claim', async () => {
+  const rig = new Rig();
+  const all = await encoded([truncate(3)]);
+  await append(
+    rig,
+    all.filter(({ partition }) => partition === p0),
+  );
+  const waits = () => [...(rig.cluster.waits.get('s')?.keys() ?? [])];
+  const startedMs = Date.now();
+  const first = rig.start();
+  await until('it is told', () => waits().length > 0);
+  expect(waits()).toEqual([p0]);
+  expect(rig.cluster.waits.get('s')?.get(p0)).toBeGreaterThanOrEqual(startedMs);
+  await first.stop();
+  expect(waits()).toEqual([p0]);
+  rig.start();
+  await until('the next begins anew', () => waits().length === 0);
+  await until('it is told again', () => waits().length > 0);
+  await append(
+    rig,
+    all.filter(({ partition }) => partition === p1),
+  );
+  await until('it is over', () => waits().length === 0);
+});
+
 test('G9: a partition that waits holds one delivery, however much lies behind it', async () => {
   const rig = new Rig();
   const many = zero.slice(0, 40).map((key, at) => insert(10 + at, key));

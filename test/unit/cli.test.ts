@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { CrossfadeError, errorCodes } from '../../src/core/errors.ts';
-import { serversOf, statementsText } from '../../src/commands/check-text.ts';
 import { exitCodeOf, failureText, runbookLink } from '../../src/commands/failure.ts';
 import { commandHelp, overview } from '../../src/commands/help.ts';
 import { makeOutput, type Output, table, wrap } from '../../src/commands/output.ts';
@@ -131,25 +130,6 @@ describe('output', () => {
     expect(exitCodeOf(error)).toBe(4);
     expect(errorCodes.map(runbookLink)).toContain('docs/runbook.md#internal');
   });
-});
-
-const finding = (where: string, fix?: string) =>
-  ({ level: 'error', code: 'X', where, message: 'm', ...(fix === undefined ? {} : { fix }) }) as const;
-
-test('statements are grouped by target, repeated ones once, what is no SQL as a comment', () => {
-  const text = statementsText([
-    finding('source', 'SET PERSIST binlog_row_image = FULL'),
-    finding('service orders: shop.a', 'CREATE TABLE a (\n  id int\n);'),
-    finding('service orders: shop.b', 'CREATE TABLE a (\n  id int\n);'),
-    finding('service orders'),
-    finding('log', 'partitions: 2'),
-  ]);
-  expect(text).toBe(
-    '-- run on: source\nSET PERSIST binlog_row_image = FULL;\n\n-- run on: service orders\nCREATE TABLE a (\n  id int\n);\n\n-- run on: log\n-- partitions: 2\n',
-  );
-  expect(
-    serversOf([finding('source: a.b', 'SET x'), finding('log', 'partitions: 2'), finding('service orders', 'CREATE TABLE a')]),
-  ).toEqual(['source', 'service orders']);
 });
 
 test('the line under a running pipeline: rates of the last second, lag, and what is wrong', () => {

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { assert, property, string } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Config, parseConfig, problemText } from '../../src/config.ts';
+import { anyCharacter } from '../support/any-character.ts';
 
 const path = resolve('/etc/crossfade/shop.yaml');
 
@@ -95,14 +96,11 @@ describe('the file that a person writes', () => {
 describe('variables', () => {
   test('any password survives the way through a URL', () => {
     assert(
-      property(
-        string({ unit: 'binary', minLength: 1, maxLength: 20 }).filter((text) => text.isWellFormed()),
-        (password) => {
-          const config = good(shop, { MYSQL_PASSWORD: password, ORDERS_PASSWORD: password });
-          expect(config.source.settings.password).toBe(password);
-          expect(config.services[0]?.target.settings.password).toBe(password);
-        },
-      ),
+      property(string({ unit: anyCharacter, minLength: 1, maxLength: 20 }), (password) => {
+        const config = good(shop, { MYSQL_PASSWORD: password, ORDERS_PASSWORD: password });
+        expect(config.source.settings.password).toBe(password);
+        expect(config.services[0]?.target.settings.password).toBe(password);
+      }),
     );
   });
 

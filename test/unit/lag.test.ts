@@ -9,6 +9,7 @@ const log = (throughMs: number, endOffset: number): LogState => ({
   groups: new Map(),
   members: new Map(),
   troubles: new Map(),
+  waits: new Map(),
 });
 const ask = (state: LogState, nextOffset: number, nextCommittedMs?: number) =>
   lagOf({
@@ -27,7 +28,9 @@ describe('G11: honest lag', () => {
   it('grows when capture is dead, though nothing is left to apply', () => expect(ask(log(nowMs - 60_000, 10), 10).seconds).toBe(60));
   it('is never negative when clocks disagree', () => expect(ask(log(nowMs + 5000, 10), 10).seconds).toBe(0));
   it('says nothing of a pipeline that never started', () => {
-    expect(ask({ partitions: new Map(), groups: new Map(), members: new Map(), troubles: new Map() }, 0).seconds).toBeUndefined();
+    expect(
+      ask({ partitions: new Map(), groups: new Map(), members: new Map(), troubles: new Map(), waits: new Map() }, 0).seconds,
+    ).toBeUndefined();
   });
   it('counts from the start of a log that never completed', () => {
     const state: LogState = {
@@ -36,6 +39,7 @@ describe('G11: honest lag', () => {
       groups: new Map(),
       members: new Map(),
       troubles: new Map(),
+      waits: new Map(),
     };
     expect(ask(state, 0)).toEqual({ seconds: 3, changes: 0 });
   });

@@ -38,7 +38,7 @@ test('G6: answers what the plain way answers, wherever the texts are cut', () =>
 
 test('what is no JSON or no UTF-8 is refused in a text that was taken out as elsewhere', () => {
   const refused = ['"aaaaaaaa', '"aaaaaaaa\\x"', '"aaaa\naaaa"', '"aaaaaaaa" "', '{"aaaaaaaaa" 1}', '"aaaaaaaa\\"', '["aaaaaaaa",]'];
-  for (const json of refused) expect(() => parseLargeJson(Buffer.from(json), { textBytes: 4, pieceBytes: 3 }), json).toThrow();
+  for (const json of refused) expect(() => parseLargeJson(Buffer.from(json), { textBytes: 4, pieceBytes: 3 }), json).toThrow(SyntaxError);
   expect(() => parseLargeJson(Buffer.from([0x22, 0x61, 0x61, 0x61, 0x61, 0xff, 0x61, 0x22]), { textBytes: 4, pieceBytes: 3 })).toThrow(
     TypeError,
   );

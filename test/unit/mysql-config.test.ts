@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { mysqlSchema } from '../../connectors/mysql/config.ts';
-import { fromDriver } from '../../connectors/mysql/errors.ts';
+import { diverged, fromDriver, purged } from '../../connectors/mysql/errors.ts';
 import { describePosition, fileNumber, parsePosition, positionText, type MysqlPosition } from '../../connectors/mysql/position/position.ts';
+import { isStatement } from '../../src/commands/check-text.ts';
 
 const defaults = { port: 3306, password: '', tls: false, heartbeatSeconds: 2, maxRowBytes: 67_108_864 };
 
@@ -95,6 +96,11 @@ describe('errors of the driver', () => {
     ],
     [{ errno: 1236, message: 'log event entry exceeded max_allowed_packet; Increase max_allowed_packet' }, 'SOURCE_ROW_TOO_LARGE', 'fatal'],
     [{ errno: 1236, message: 'bogus data in log event; the first event' }, 'SOURCE_POSITION_INVALID', 'fatal'],
+    [
+      { errno: 1236, message: 'binlog truncated in the middle of event; consider out of disk space on master' },
+      'SOURCE_EVENT_CORRUPT',
+      'fatal',
+    ],
     [{ errno: 1236, message: 'something new' }, 'SOURCE_FAILED', 'fatal'],
     [{ errno: 9999, code: 'ER_WHATEVER', message: "near 'secret'" }, 'SOURCE_FAILED', 'fatal'],
     ['a string', 'SOURCE_FAILED', 'fatal'],
@@ -104,6 +110,26 @@ describe('errors of the driver', () => {
     expect(error.message).not.toContain('secret');
     expect(error.remedy).not.toBe('');
   });
+});
+
+test('a torn file is named, and the next one', () => {
+  const message =
+    "binlog truncated in the middle of event; consider out of disk space on master; the first event 'binlog.000008' at 4, the last event read from './binlog.000009' at 1234, the last byte read from './binlog.000009' at 1300.";
+  const error = fromDriver({ errno: 1236, message }, 'reading');
+  expect(error.message).toContain('binlog.000009 ends in the middle of an event');
+  expect(error.remedy).toContain("PURGE BINARY LOGS TO 'binlog.000010';");
+  expect(error.remedy).toContain('FLUSH BINARY LOGS;');
+});
+
+test('remedies begin with what costs least', () => {
+  for (const { remedy } of [purged('x'), diverged('x')]) {
+    expect(remedy).toMatch(/^First/);
+    expect(remedy.indexOf('replica')).toBeGreaterThan(0);
+    expect(remedy.indexOf('loaded again')).toBeGreaterThan(remedy.indexOf('replica'));
+    // Words, not a statement: check wraps them.
+    expect(isStatement(remedy)).toBe(false);
+  }
+  expect(fromDriver({ errno: 4052, message: 'same server_id' }, 'reading').remedy).toContain('SHOW PROCESSLIST');
 });
 
 describe('positions', () => {

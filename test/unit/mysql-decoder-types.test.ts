@@ -3,14 +3,14 @@ import { deflateRawSync, deflateSync } from 'node:zlib';
 
 import { describe, expect, test } from 'vitest';
 import { InvalidValue, OversizedImage } from '../../connectors/mysql/values/bad-row.ts';
-import { columnSchema, unsupported, wire, type BinlogColumn } from '../../connectors/mysql/rows/columns.ts';
+import { columnSchema, unsupported, wire, type BinlogColumn, type WireType } from '../../connectors/mysql/rows/columns.ts';
 import { compileImage } from '../../connectors/mysql/rows/compile-image.ts';
 import { compileSkipper } from '../../connectors/mysql/rows/compile-skip.ts';
 import { JsonOut } from '../../connectors/mysql/values/row-out.ts';
 import { isAmbiguous, settled } from '../../connectors/mysql/rows/mariadb-columns.ts';
 import { parseTableMap } from '../../connectors/mysql/rows/table-map.ts';
 
-const column = (type: number, more: Partial<BinlogColumn> = {}): BinlogColumn => ({
+const column = (type: WireType, more: Partial<BinlogColumn> = {}): BinlogColumn => ({
   name: 'v',
   type,
   size: 0,
@@ -28,7 +28,7 @@ function decode(columns: readonly BinlogColumn[], image: Buffer, out = new JsonO
   expect(compileSkipper(columns)?.(image, 0, image.length)).toBe(image.length);
   return Buffer.from(out.slice(0, out.at - out.start)).toString('utf8');
 }
-const cell = (type: number, more: Partial<BinlogColumn>, hex: string): string =>
+const cell = (type: WireType, more: Partial<BinlogColumn>, hex: string): string =>
   decode([column(type, more)], bytes(`00${hex}`)).slice('{"v":'.length, -1);
 
 /** A value with its length of so many bytes before it. */
@@ -178,6 +178,7 @@ const collations = {
     [255, 'utf8mb4'],
   ]),
   maxBytesOf: new Map(),
+  ofSpatial: false,
 };
 const parse = (hex: string) => {
   const map = bytes(`0178 00 0174 00 ${hex}`);
@@ -274,7 +275,7 @@ describe('what MariaDB leaves open', () => {
 
 test('what is not of the closed list is refused, whether its type, its collation or its labels are unknown', () => {
   const knows = (name: string) => name === 'latin1';
-  expect(unsupported(column(200), knows)).toMatch(/200/);
+  expect(unsupported(column(wire.unknown, { size: 200 }), knows)).toMatch(/200/);
   expect(unsupported(column(wire.varchar, { charset: 'latin1' }), knows)).toBeUndefined();
   expect(unsupported(column(wire.varchar, { charset: 'klingon' }), knows)).toMatch(/klingon/);
   expect(unsupported(column(wire.varchar), knows)).toMatch(/collation/);

@@ -4,11 +4,11 @@ import { InvalidValue } from '../../connectors/mysql/values/bad-row.ts';
 import { compileImage } from '../../connectors/mysql/rows/compile-image.ts';
 import { compileKey } from '../../connectors/mysql/rows/compile-key.ts';
 import { compileSkipper } from '../../connectors/mysql/rows/compile-skip.ts';
-import { wire, type BinlogColumn } from '../../connectors/mysql/rows/columns.ts';
+import { wire, type BinlogColumn, type WireType } from '../../connectors/mysql/rows/columns.ts';
 import { JsonOut } from '../../connectors/mysql/values/row-out.ts';
 import { shortestFloat, writeDigits, writeInt, writeLong } from '../../connectors/mysql/values/values-number.ts';
 
-const column = (type: number, more: Partial<BinlogColumn> = {}): BinlogColumn => ({
+const column = (type: WireType, more: Partial<BinlogColumn> = {}): BinlogColumn => ({
   name: 'v',
   type,
   size: 0,
@@ -29,7 +29,7 @@ function decode(columns: readonly BinlogColumn[], image: Buffer): string {
   expect(skip?.(image, 0, image.length)).toBe(image.length);
   return Buffer.from(out.slice(0, out.at - out.start)).toString('utf8');
 }
-const cell = (type: number, more: Partial<BinlogColumn>, hex: string): string => {
+const cell = (type: WireType, more: Partial<BinlogColumn>, hex: string): string => {
   const text = decode([column(type, more)], bytes(`00${hex}`));
   return text.slice('{"v":'.length, -1);
 };
@@ -107,6 +107,75 @@ describe('one value', () => {
     expect(() => cell(wire.long, {}, '0102')).toThrow(/cut/);
   });
 
+  test('a number that no server stores is invalid: JSON has no text for it', () => {
+    for (const hex of ['0000c07f', '0000c0ff', '0100807f', '0000807f', '000080ff'])
+      expect(() => cell(wire.float, { size: 4 }, hex)).toThrow(InvalidValue);
+    for (const hex of ['000000000000f87f', '000000000000f8ff', '010000000000f07f', '000000000000f07f', '000000000000f0ff'])
+      expect(() => cell(wire.double, { size: 8 }, hex)).toThrow(InvalidValue);
+    expect(cell(wire.float, { size: 4 }, 'ffff7f7f')).toBe('3.4028235e+38');
+    expect(cell(wire.double, { size: 8 }, 'ffffffffffffef7f')).toBe('1.7976931348623157e+308');
+  });
+
+  test('decimals: every number of digits, in front of the point and behind it', () => {
+    const sizes = [1, 1, 2, 2, 3, 3, 4, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 8];
+    for (const [at, size] of sizes.entries()) {
+      const digits = '987654321987654321'.slice(0, at + 1);
+      const rest = digits.length % 9;
+      // In front the digits that are left over come first, behind they come last.
+      const groups = (count: number) => [rest, ...Array.from({ length: count }, () => 9)].filter((of) => of > 0);
+      const front = groups(Math.floor(digits.length / 9));
+      for (const [scale, widths] of [
+        [0, front],
+        [digits.length, front.toReversed()],
+      ] as const) {
+        const image = Buffer.alloc(size);
+        let from = 0;
+        let p = 0;
+        for (const width of widths) {
+          const bytes = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4][width] as number;
+          image.writeUIntBE(Number(digits.slice(from, from + width)), p, bytes);
+          from += width;
+          p += bytes;
+        }
+        expect(p).toBe(size);
+        image[0] = (image[0] as number) ^ 0x80;
+        const text = scale === 0 ? digits : `0.${digits}`;
+        const type = { size: digits.length, scale };
+        expect(cell(wire.decimal, type, image.toString('hex'))).toBe(`"${text}"`);
+        for (let index = 0; index < size; index += 1) image[index] = 0xff - (image[index] as number);
+        expect(cell(wire.decimal, type, image.toString('hex'))).toBe(`"-${text}"`);
+      }
+    }
+  });
+
+  test.each([255, 256, 257, 0x1234, 65_535, 65_536, 196_608, 196_609, 400_000, 0x1020304])(
+    'bytes and texts of %d bytes',
+    { timeout: 30_000 },
+    (size) => {
+      // A length without a factor that the base of anything has.
+      const value = Buffer.alloc(size, 'abcdefghijklmnopqrstuvwxyz0123456789 ');
+      const types: [WireType, number, number][] = [
+        [wire.blob, 4, 4],
+        [wire.blob, 3, 3],
+        [wire.blob, 2, 2],
+        [wire.varchar, 65_535, 2],
+        [wire.string, 1020, 2],
+        [wire.varchar, 255, 1],
+      ];
+      for (const [type, most, prefix] of types) {
+        if (size >= 256 ** prefix || (prefix === 2 && type === wire.string && size > most)) continue;
+        const length = Buffer.alloc(prefix);
+        length.writeUIntLE(size, 0, prefix);
+        const image = Buffer.concat([Buffer.from([0]), length, value]);
+        const of = (charset: string) => decode([column(type, { size: most, charset })], image);
+        // Not by equality of such texts: a failure would print them.
+        for (const charset of ['utf8mb4', 'latin1'] as const)
+          expect(of(charset) === JSON.stringify({ v: value.toString('latin1') })).toBe(true);
+        if (type !== wire.string) expect(of('binary') === JSON.stringify({ v: value.toString('base64') })).toBe(true);
+      }
+    },
+  );
+
   test('a label that the definition does not have is invalid', () => {
     expect(() => cell(wire.enum, { size: 1, labels: ['a'] }, '02')).toThrow(InvalidValue);
     expect(() => cell(wire.set, { size: 1, labels: ['a'] }, '02')).toThrow(InvalidValue);
@@ -144,7 +213,7 @@ describe('rows', () => {
   });
 
   test('a type that nobody knows has no skipper: its rows cannot be counted', () => {
-    expect(compileSkipper([column(wire.long), column(200)])).toBeUndefined();
+    expect(compileSkipper([column(wire.long), column(wire.unknown, { size: 200 })])).toBeUndefined();
   });
 });
 

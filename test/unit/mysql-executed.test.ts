@@ -90,7 +90,8 @@ describe('GTID positions of MariaDB', () => {
           .filter((gtid) => !dump.has(gtid));
         const rewound = new Rewound({ skipUntil } as unknown as ReadPlan);
         expect(sent.filter((gtid) => !rewound.passes(gtid))).toEqual(gtids.slice(place));
-        expect(rewound.over).toBe(true);
+        // It is over: nothing that comes now is taken for one of them.
+        expect(skipUntil.filter((gtid) => rewound.passes(gtid))).toEqual([]);
       }),
     );
   });
@@ -128,6 +129,33 @@ describe('what a MariaDB server still has', () => {
     expect([promoted.has(set('0-1-110')), promoted.reaches(set('0-1-110'))]).toEqual([true, true]);
     expect([promoted.has(set('0-1-90')), promoted.reaches(set('0-1-90'))]).toEqual([true, false]);
     expect(promoted.has(set('0-1-112'))).toBe(false);
+  });
+
+  test('where it came in counts only for servers that its binlog does not know: a known one that is behind lacks the rest', () => {
+    const server = history('0-1-5', '0-2-9', '');
+    expect(server.has(set('0-1-7'))).toBe(false);
+    expect(server.has(set('0-1-5'))).toBe(true);
+    expect(server.has(set('0-2-9'))).toBe(true);
+    expect(history('0-1-5', '0-2-9', '').has(set('0-3-8'))).toBe(true);
+  });
+
+  test('what another server wrote before its oldest file says nothing of where this position stands in it', () => {
+    const server = history('0-1-50,0-2-60', '', '[0-2-40,0-1-45]');
+    expect(server.reaches(set('0-1-45'))).toBe(true);
+    expect(server.reaches(set('0-2-50'))).toBe(true);
+    // The same sequence by another server is another place.
+    expect(history('0-1-50,0-2-60', '', '[0-2-40]').reaches(set('0-1-30'))).toBe(true);
+    expect(history('0-2-60', '0-2-40', '').reaches(set('0-1-40'))).toBe(false);
+  });
+
+  test('a sequence that went back is told from history that another server wrote', () => {
+    const server = history('0-1-5,1-1-9', '', '');
+    expect(['0-1-7', '0-1-5', '0-2-7', '0-1-4,1-1-10'].map((text) => server.wentBack(set(text)))).toEqual([
+      '0-1-7',
+      undefined,
+      undefined,
+      '1-1-10',
+    ]);
   });
 });
 

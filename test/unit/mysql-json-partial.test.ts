@@ -1,7 +1,7 @@
 /** Rows of PARTIAL_UPDATE_ROWS by bytes: made whole, or stopped at. */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { wire, type BinlogColumn } from '../../connectors/mysql/rows/columns.ts';
+import { wire, type BinlogColumn, type WireType } from '../../connectors/mysql/rows/columns.ts';
 import { JsonOut } from '../../connectors/mysql/values/row-out.ts';
 import { parseRowsHeader } from '../../connectors/mysql/rows/rows.ts';
 import { countPartialRows, decodePartialUpdate } from '../../connectors/mysql/rows/rows-partial.ts';
@@ -16,7 +16,7 @@ const document: Tree = new Map<string, Tree>([
 ]);
 const whole = '{"a": 1, "k x": {"b": 5}, "list": [1, "two"]}';
 
-const column = (name: string, type: number, size = 0): BinlogColumn => ({
+const column = (name: string, type: WireType, size = 0): BinlogColumn => ({
   name,
   type,
   size,
@@ -26,7 +26,7 @@ const column = (name: string, type: number, size = 0): BinlogColumn => ({
   charset: '',
   labels: [],
 });
-const collations = { charsetOf: new Map(), maxBytesOf: new Map() };
+const collations = { charsetOf: new Map(), maxBytesOf: new Map(), ofSpatial: false };
 /** `db.t (first JSON, id INT PRIMARY KEY, and as many JSON columns as make 16 of them)`: their bits are two whole bytes. */
 const columns = [
   column('first', wire.json, 4),

@@ -131,6 +131,90 @@ describe('a start in the middle of a file', () => {
   });
 });
 
+test('G1: one invalid value among good rows that were prepared before the start stops their commit, and not their rollback', async () => {
+  // t (id INT PRIMARY KEY, v VARCHAR(40) of utf8mb4)
+  const map = '640000000000 0100 026462 00 0174 00 02 030f 02 a000 02 010100 0203fcff00 0405026964 0176 080100';
+  const row = (id: string, letter: string) => `640000000000 0100 0200 02 ff 00 ${id}000000 01${letter}`;
+  const seen = (pos: number) => new FakeStream(4, { from: { ...from, pos }, byGtid: true, seedGtids: true }, { rowBytes: 100 });
+  const send = (stream: FakeStream, letter: string) => {
+    stream.gtid(1);
+    stream.query("XA START X'32',X'',1");
+    stream.send(19, map);
+    stream.send(30, row('01', '61'));
+    stream.send(30, row('02', letter));
+    stream.send(30, row('03', '63'));
+    stream.query("XA END X'32',X'',1");
+    stream.send(38, bodies.xaPrepare('2'));
+  };
+  const measure = seen(2 ** 31);
+  send(measure, 'ff');
+  const after = (letter: string) => {
+    const stream = seen(measure.at);
+    send(stream, letter);
+    stream.gtid(2);
+    return stream;
+  };
+  expect(code(() => after('ff').query("XA COMMIT X'32',X'',1"))).toBe('SOURCE_VALUE_INVALID');
+  const rolledBack = after('ff');
+  rolledBack.query("XA ROLLBACK X'32',X'',1");
+  expect(JSON.parse((await rolledBack.outbox.next()).position)).toMatchObject({ gtid: `${uuid}:1-2`, xa: [] });
+  const sound = after('62');
+  sound.query("XA COMMIT X'32',X'',1");
+  expect((await sound.outbox.next()).changes.map(({ key }) => Buffer.from(key).toString())).toEqual(['{"id":1}', '{"id":2}', '{"id":3}']);
+});
+
+describe('names of tables that differ only in case', () => {
+  const judged = (sql: string, foldsNames: boolean) => {
+    const stream = new FakeStream(4, {}, { foldsNames });
+    stream.begin();
+    stream.tableMap();
+    stream.insert(1);
+    stream.xid();
+    stream.gtid(8);
+    return { stream, outcome: code(() => stream.query(sql)) };
+  };
+  test.each([
+    'TRUNCATE T',
+    'DROP TABLE T',
+    'ALTER TABLE DB.t DROP COLUMN a',
+    'DROP DATABASE DB',
+    'INSERT INTO DB.t VALUES (1)',
+    'RENAME TABLE T TO U',
+  ])('%s is of no concern where they are others', async (sql) => {
+    const { stream, outcome } = judged(sql, false);
+    expect(outcome).toBe('nothing thrown');
+    expect((await stream.outbox.next()).changes.map(({ op }) => op)).toEqual(['c']);
+  });
+  test.each(['DROP TABLE T', 'ALTER TABLE DB.t DROP COLUMN a', 'DROP DATABASE DB', 'INSERT INTO DB.t VALUES (1)'])(
+    'G1: %s stops where they are the same',
+    (sql) => expect(judged(sql, true).outcome).toBe('SOURCE_STATEMENT_UNSUPPORTED'),
+  );
+  test('G1: TRUNCATE T is carried where that is t', async () => {
+    const { stream, outcome } = judged('TRUNCATE T', true);
+    expect(outcome).toBe('nothing thrown');
+    expect((await stream.outbox.next()).changes.map(({ op, schema }) => [op, schema.table.table])).toEqual([
+      ['c', 't'],
+      ['t', 't'],
+    ]);
+  });
+});
+
+test('REPAIR TABLE is a matter for tables of engines without transactions', () => {
+  const repair = (untransactional: string[]) => {
+    const stream = new FakeStream(4, {}, { untransactional });
+    stream.gtid(1);
+    return code(() => stream.query('REPAIR TABLE u, t'));
+  };
+  expect([repair([]), repair(['db.t'])]).toEqual(['nothing thrown', 'SOURCE_STATEMENT_UNSUPPORTED']);
+});
+
+test('G1: a statement that MariaDB analyses by running it stops', () => {
+  const stream = new FakeStream(4);
+  stream.begin();
+  expect(code(() => stream.query('ANALYZE FORMAT=JSON DELETE FROM t'))).toBe('SOURCE_STATEMENT_UNSUPPORTED');
+  expect(code(() => stream.query('ANALYZE TABLE t'))).toBe('nothing thrown');
+});
+
 test.each([
   ['INSERT INTO m.log VALUES (1)', 'nothing thrown'],
   ['CREATE TABLE m.c SELECT 1', 'nothing thrown'],
@@ -165,4 +249,28 @@ test('rows by statement on tables of no concern count for nothing, and a stop na
   );
   stream.xid();
   expect((await stream.outbox.next()).changes.map(({ ordinal }) => ordinal)).toEqual([0]);
+});
+
+test.each([
+  ['ALTER TABLE t ADD COLUMN w INT NOT NULL DEFAULT 7 FIRST', /Add the column in the targets with the same NOT NULL and DEFAULT/],
+  ['ALTER TABLE t ADD w INT AUTO_INCREMENT UNIQUE', /Add the column in the targets/],
+  ['ALTER TABLE t DROP COLUMN a', /Drop the column in the targets too/],
+  ['ALTER TABLE t MODIFY a VARCHAR(9)', /the type that `crossfade check` prints.* UPDATE them there/],
+  ['ALTER TABLE t RENAME COLUMN a TO b', /Rename the column in the targets too/],
+  ['ALTER TABLE t CHANGE a b BIGINT', /Rename the column in the targets too.* as for MODIFY/],
+  ['ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (b)', /Make the same key in the targets/],
+  ['ALTER TABLE t DROP PARTITION p', /load it again/],
+  ['ALTER TABLE t RENAME TO v', /Name the table as it is called now/],
+  ['RENAME TABLE t TO v', /Name the table as it is called now/],
+  ['DROP TABLE t', /Take the table out of the configuration/],
+  ['TRUNCATE T', /Empty the table in the targets/],
+])('what is to be done in the targets: %s', (sql, told) => {
+  const stream = new FakeStream(4);
+  stream.gtid(1);
+  try {
+    stream.query(sql);
+    expect.fail('it did not stop');
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'SOURCE_STATEMENT_UNSUPPORTED', remedy: expect.stringMatching(told) as unknown });
+  }
 });

@@ -1,7 +1,8 @@
 /** Resuming, byte by byte: offsets beyond 32 bits, and what a dump brings again. */
 import { describe, expect, test } from 'vitest';
 import type { MysqlPosition } from '../../connectors/mysql/position/position.ts';
-import { code, event, FakeStream, from, uuid } from '../support/binlog-bytes.ts';
+import { planNewStart } from '../../connectors/mysql/server/plan-read.ts';
+import { bodies, code, event, FakeStream, from, uuid } from '../support/binlog-bytes.ts';
 
 const far = 5 * 2 ** 32 + 1000;
 const file = 'binlog.000007';
@@ -47,6 +48,18 @@ describe('offsets beyond 32 bits', () => {
     expect(changes.map((change) => change.ordinal)).toEqual([0]);
     expect(changes[0]?.transaction).toMatchObject({ id: `${uuid}:8`, versionPrefix: expect.stringMatching(/^00000000-/) });
     expect(JSON.parse(behind)).toMatchObject({ epoch: 0, pos: again.at });
+  });
+
+  test.each([1000, far])('what was written but not executed when the end was asked lies before it, and is there (%i)', async (end) => {
+    const at = end - 500;
+    const plan = { from: { ...behindFar, pos: end }, byGtid: true, dumpFrom: { file, offset: end }, end: { file, offset: end } };
+    const stream = new FakeStream(4, plan);
+    stream.at = at;
+    transaction(stream, (to) => to.begin(7), 5);
+    expect(stream.reader.caughtUp()).toBe(false);
+    const position = await positionOf(stream);
+    expect(position).toMatchObject({ gtid: `${uuid}:1-7`, pos: stream.at, last: { pos: at } });
+    expect(stream.at).toBeLessThan(end);
   });
 
   test('an idle server says by its heartbeat that it stands at the end that we know', async () => {
@@ -101,6 +114,41 @@ describe('MariaDB', () => {
     const { changes, position: behind } = await stream.outbox.next();
     expect(changes.map((change) => change.transaction.gtid)).toEqual(['0-1-8']);
     expect(JSON.parse(behind)).toMatchObject({ gtid: '0-1-8,1-1-3', last: { gtid: '0-1-8', before: '0-1-7' } });
+  });
+
+  test('a position that is taken while older transactions come again still says that they were read', () => {
+    const stream = new FakeStream(4, {
+      ...plan,
+      from: { ...mariadb, gtid: '0-1-9,1-1-3' },
+      skipUntil: ['0-1-9'],
+      dumpGtids: '0-1-4,1-1-3',
+    });
+    for (const sequence of [5, 6, 7]) {
+      transaction(stream, gtid(0, sequence), 5);
+      expect(JSON.parse(stream.reader.position())).toMatchObject({ gtid: '0-1-9,1-1-3' });
+    }
+  });
+
+  test('a new pipeline passes over what lies before its start, in order, and meets the XA transactions that are open there', async () => {
+    const at = { ...mariadb, gtid: '0-1-8,1-1-4', pos: 4 };
+    const stream = new FakeStream(4, { ...planNewStart(at, mariadb), end: { file, offset: 500 } });
+    transaction(stream, gtid(0, 7), 5);
+    stream.mariadbGtid(8, { flags: 0x40, more: '01000000 01 00 61' });
+    stream.tableMap();
+    stream.insert(6);
+    stream.query("XA END X'61',X'',1");
+    stream.send(38, bodies.xaPrepare('a'));
+    transaction(stream, gtid(1, 4), 7);
+    stream.outbox.beat();
+    const { changes, position } = await stream.outbox.next();
+    expect(changes).toEqual([]);
+    expect(JSON.parse(position)).toMatchObject({
+      gtid: '0-1-8,1-1-4',
+      last: null,
+      xa: [{ gtid: '0-1-8', before: '0-1-7', captured: true }],
+    });
+    transaction(stream, gtid(0, 9), 8);
+    expect((await stream.outbox.next()).changes.map(({ transaction }) => transaction.gtid)).toEqual(['0-1-9']);
   });
 
   test('a sequence that goes back stops: the position could not tell it from what was read', () => {

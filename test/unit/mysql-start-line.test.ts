@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { GtidSet } from '../../connectors/mysql/position/gtid.ts';
 import { startLineAfter, withWayPast } from '../../connectors/mysql/position/way-past.ts';
+import { refusedEvent } from '../../connectors/mysql/stream/events.ts';
+import { rowTooLarge } from '../../connectors/mysql/errors.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
 
 const uuid = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
@@ -37,6 +39,16 @@ test('G1: the way past a refused transaction names the position right behind it'
   const inside = withWayPast(error('SOURCE_STATEMENT_UNSUPPORTED'), { ...byFile, alone: false }).remedy;
   expect(inside).toContain("SHOW BINLOG EVENTS IN 'binlog.000007' FROM 100");
   expect(inside).not.toContain('offset: 300');
+});
+
+test('a row for which there is no memory has the way past as its second choice; where the binlog itself lacks changes there is none', () => {
+  const { remedy } = withWayPast(rowTooLarge({ database: 'd', table: 't' }, 70_000_000, 67_108_864, 'binlog.000007:300'), refusal);
+  expect(remedy).toContain('source: { mysql: { url: …, maxRowBytes: 88080384 } }');
+  expect(remedy).toMatch(/If not: The way past this transaction: .*1-42/);
+  expect(withWayPast(rowTooLarge({ database: 'd', table: 't' }, 2 ** 31, 2 ** 30, 'x'), refusal).remedy).not.toContain('maxRowBytes');
+  const incident = withWayPast(refusedEvent(26, 'binlog.000007:300'), refusal);
+  expect(incident.remedy).toContain('"A new pipeline with the tables loaded again"');
+  expect(incident.remedy).not.toContain('behind a change');
 });
 
 test('an error that passes by itself names no way past', () => {

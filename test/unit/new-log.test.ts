@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Progress } from '../../src/core/sink-port.ts';
-import { refuseSecondLog } from '../../src/runtime/new-log.ts';
+import { otherPipelines, refuseSecondLog } from '../../src/runtime/new-log.ts';
 
 const progress = (version: string, transactionId: string): Progress => ({
   logId: 'old',
@@ -38,4 +38,10 @@ test('G1: a target that was filled before forbids it, and the remedy begins wher
       remedy: expect.stringContaining('start: T1') as string,
     }),
   );
+});
+
+test('G1: another pipeline that filled the target is named, with where its rows end', () => {
+  const [finding] = otherPipelines('service orders', [{ pipeline: 'shop-1', transactionId: 'T9', committedAtUs: 1_763_700_000_000_000 }]);
+  expect(finding).toMatchObject({ level: 'warning', code: 'TARGET_PROGRESS_FOREIGN', where: 'service orders' });
+  expect(finding?.message).toMatch(/"shop-1" up to transaction T9, committed 2025-11-21T.*must not lie behind it/);
 });

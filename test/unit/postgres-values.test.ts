@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 
 import type { TargetColumn } from '../../connectors/postgres/catalog.ts';
 import type { ColumnSchema } from '../../src/core/change.ts';
+import { fitOf } from '../../connectors/postgres/compatibility.ts';
 import { arrayLiteral, copyCell } from '../../connectors/postgres/literals.ts';
 import { type Policy, Refused, strict } from '../../connectors/postgres/policy.ts';
 import { ewkb } from '../../connectors/postgres/values-binary.ts';
@@ -169,6 +170,80 @@ describe('G6: a value that Postgres cannot hold stops, or becomes what the confi
   });
 });
 
+describe('texts', () => {
+  const varchar = (room: number) => written(source('string', { type: 'text' }), target('varchar', 4 + room)).write;
+
+  test('half a surrogate pair is no text', () => {
+    for (const half of ['\ud83d', '\ude00', 'a\ud83db', '\ude00\ud83d']) expect(() => varchar(9)(half)).toThrow(Refused);
+    expect(varchar(9)('\ud83d\ude00')).toBe('😀');
+  });
+
+  test('a narrow column is measured in characters, as Postgres counts them', () => {
+    expect(['😀😀', 'ab', 'ä😀'].map(varchar(2))).toEqual(['😀😀', 'ab', 'ä😀']);
+    for (const text of ['😀😀😀', 'abc', '😀a ']) expect(() => varchar(2)(text)).toThrow(Refused);
+  });
+
+  test.each<[Policy['nul'], string]>([
+    ['strip', String.raw`{"a": 1, "a\u0000": 2}`],
+    ['strip', String.raw`{"x": [{"\u0000": 1, "": 2}]}`],
+    ['escape', String.raw`{"a\u0000": 1, "a\\u0000": 2}`],
+  ])('G6: nul: %s must not make two names of one object equal: %s', (nul, value) => {
+    const { write } = written(source('json', { type: 'json' }), target('jsonb'), { nul });
+    expect(() => write(value)).toThrow(refusedWith('json or text'));
+  });
+
+  const uuid = '123e4567-e89b-12d3-a456-426655440000';
+  test.each<[string, readonly string[], readonly string[]]>([
+    ['uuid', [uuid], [uuid.toUpperCase(), `{${uuid}}`, uuid.replaceAll('-', ''), ` ${uuid}`, `${uuid}\n`, '', 'x']],
+    [
+      'inet',
+      [
+        '0.0.0.0',
+        '10.0.0.1',
+        '10.0.0.1/24',
+        '1.2.3.4/0',
+        '::',
+        '::1',
+        '::2',
+        '::1.2.3.4',
+        '::ffff:1.2.3.4',
+        '2001:db8::1/64',
+        '1:0:0:2::',
+        '1:0:2:3:4:5:6:7',
+      ],
+      [
+        '10.0.0.01',
+        '10.0.0.1/32',
+        '10.0.0.1/024',
+        '10',
+        '10.0.0',
+        '256.0.0.1',
+        '::1/128',
+        'FE80::1',
+        '0::1',
+        '1:0:0:2:0:0:0:0',
+        '::ffff:102:304',
+        '::0.0.0.1',
+        '1::2::3',
+        'fe80::1%eth0',
+        '12345::',
+        '1:2:3:4:5:6:7',
+        '1:2:3:4:5:6:7:8:9',
+        ' ::1',
+        '',
+      ],
+    ],
+  ])('G6: a text for %s is spelled as Postgres prints it, or refused', (base, kept, refused) => {
+    const { write } = written(source('string', { type: 'varchar(60)', length: 60 }), target(base));
+    expect(kept.map(write)).toEqual(kept);
+    for (const text of refused) expect(() => write(text), text).toThrow(refusedWith('text or varchar'));
+  });
+});
+
+test('G6: xml would keep a text otherwise than it was, so it is no place for one', () => {
+  expect(fitOf(source('string', { type: 'text' }), target('xml')).fit).toBe('lossy');
+});
+
 describe('geometries and vectors', () => {
   const little = Buffer.from('0101000000000000000000f03f0000000000000040', 'hex');
   const big = Buffer.from('00000000013ff00000000000004000000000000000', 'hex');
@@ -184,6 +259,20 @@ describe('geometries and vectors', () => {
     const { write, told } = written(source('geometry'), target('bytea'), { geometry: 'wkb' });
     expect([0, 4326].map((srid) => write({ wkb: little, srid }))).toEqual([`\\x${little.toString('hex')}`, `\\x${little.toString('hex')}`]);
     expect(told).toEqual(['srid']);
+  });
+
+  test('a value without SRID never takes the column’s by itself', () => {
+    const inColumn = (srid: number, form: Policy['geometry']) =>
+      written(source('geometry'), target('geometry', srid * 256), { geometry: form });
+    for (const srid of [0, null]) expect(() => inColumn(4326, 'ewkb').write({ wkb: little, srid })).toThrow(refusedWith('geometry: wkb'));
+    expect(inColumn(0, 'ewkb').write({ wkb: little, srid: 0 })).toBe(little.toString('hex').toUpperCase());
+    expect(inColumn(4326, 'ewkb').write({ wkb: little, srid: 4326 })).toMatch(/^0101000020E6100000/);
+    const asked = inColumn(4326, 'wkb');
+    for (const srid of [4326, null, 0, 3857]) expect(asked.write({ wkb: little, srid })).toBe(little.toString('hex').toUpperCase());
+    expect(asked.told).toEqual(['srid', 'srid', 'srid']);
+    const any = inColumn(0, 'wkb');
+    for (const srid of [null, 0, 4326]) any.write({ wkb: little, srid });
+    expect(any.told).toEqual(['srid']);
   });
 
   test('a vector in each form', () => {

@@ -65,6 +65,18 @@ describe('the mappings', () => {
     ]);
   });
 
+  test('a system-versioned table without row_end in its template would end with a stale version', () => {
+    const versions: TableSchema = {
+      ...stock,
+      key: ['sku', 'row_end'],
+      columns: [...stock.columns, { name: 'row_end', kind: 'timestamp', nullable: false, type: 'timestamp(6)', scale: 6 }],
+    };
+    expect(check(['stock:{sku}:{row_end}'], versions)).toEqual([]);
+    expect(check(['stock:{sku}'], versions)).toEqual([
+      expect.objectContaining({ level: 'error', code: 'TARGET_KEY_MISSING', fix: 'key: "stock:{sku}:{row_end}"' }),
+    ]);
+  });
+
   test('two templates that can render the same key', () => {
     expect(check(['stock:{warehouse}:{sku}', '{warehouse}:x:{sku}'])).toEqual([
       expect.objectContaining({ level: 'error', code: 'CONFIG_INVALID' }),

@@ -84,6 +84,7 @@ describe('section 9: where a service goes on', () => {
     groups: new Map(),
     members: new Map(),
     troubles: new Map(),
+    waits: new Map(),
     ...overrides,
   });
   const progress = (overrides: Partial<Progress> = {}): Progress => ({

@@ -10,7 +10,7 @@ sinkContract('memory', { atomicTransactions: true }, async () => {
   const store = new MemoryStore();
   return {
     propertyRuns: 300,
-    open: async () => openMemorySink(store, { mappings }),
+    open: async (pipeline = '') => openMemorySink(store, { mappings, pipeline }),
     rows: async (mapping) => store.rows(mappings[mapping]?.target ?? ''),
     clear: async () => store.tables.clear(),
     loseNextReply: () => {

@@ -11,6 +11,7 @@ const state: LogState = {
   groups: new Map(),
   members: new Map(),
   troubles: new Map(),
+  waits: new Map(),
 };
 const progress: Progress = {
   logId: 'L',

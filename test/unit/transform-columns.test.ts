@@ -166,8 +166,8 @@ test('schema() and change() agree: rows have exactly the columns of the shape, v
       const old = event.before;
       for (const row of [event.before, event.after]) expect(Object.keys(row).sort()).toEqual(names(shape).sort());
       // Each shape's column still says, by its type, which source column it was.
-      for (const { name, type } of shape.columns) expect(`type of ${String(event.after[name])}`).toBe(type);
-      for (const { name, type } of shape.columns) expect(`type of ${String(old[name]).slice(4)}`).toBe(type);
+      for (const { name, type } of shape.columns) expect(`type of ${event.after[name] as string}`).toBe(type);
+      for (const { name, type } of shape.columns) expect(`type of ${(old[name] as string).slice(4)}`).toBe(type);
       expect(shape.key.map((name) => event.after[name])).toEqual([columns[0]]);
       return true;
     }),

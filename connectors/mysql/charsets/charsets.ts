@@ -99,4 +99,6 @@ export const decodeText = (set: Charset, bytes: Uint8Array): string => textDecod
 export interface Collations {
   readonly charsetOf: ReadonlyMap<number, string>;
   readonly maxBytesOf: ReadonlyMap<string, number>;
+  /** Whether TABLE_MAP lists a collation for each spatial column too: on MariaDB. On MySQL it does so for each vector. */
+  readonly ofSpatial: boolean;
 }

@@ -2,8 +2,8 @@
 import { tableName, type TableId } from '../../../src/core/change.ts';
 import type { Finding } from '../../../src/core/ports.ts';
 import { charset } from '../charsets/charsets.ts';
-import { unsupported } from '../rows/columns.ts';
-import { isAtLeast, type Metadata } from '../server/metadata.ts';
+import { unsupported, wire } from '../rows/columns.ts';
+import type { Metadata } from '../server/metadata.ts';
 import { finding, quoted } from './finding.ts';
 import { keysOf, untransactional, type TableDescription } from '../server/information-schema.ts';
 
@@ -18,27 +18,35 @@ export async function checkTables(
     const found = described.find(({ id }) => id.database === table.database && id.table === table.table);
     findings.push(...(found ? checkTable(found, keys) : [await missing(metadata, table)]));
   }
-  return [...findings, ...(await checkVersioned(metadata, tables))];
+  return findings;
 }
 
-/** MariaDB writes the changes of a table that is versioned by transaction as statements, whatever binlog_format is. */
-async function checkVersioned(metadata: Metadata, tables: readonly TableId[]): Promise<Finding[]> {
-  if (tables.length === 0 || (await metadata.version()).flavor !== 'mariadb') return [];
-  const rows = await metadata.rows(
-    `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS name FROM information_schema.COLUMNS
-      WHERE GENERATION_EXPRESSION = 'ROW START' AND DATA_TYPE = 'bigint' AND (TABLE_SCHEMA, TABLE_NAME) IN (${tables.map(() => '(?, ?)').join(', ')})`,
-    tables.flatMap(({ database, table }) => [database, table]),
-  );
-  return rows.map((row) => {
-    const id = { database: String(row['db']), table: String(row['name']) };
-    return finding(
-      'error',
+/** MariaDB keeps every former version of a row as a row of its own, and writes it to the binlog as one. */
+function checkVersioned({ id, columns, rowEnd }: TableDescription, place: string): Finding[] {
+  if (rowEnd === undefined) return [];
+  const name = tableName(id);
+  // Those that are versioned by transaction are written as statements, whatever binlog_format is.
+  const byTransaction = columns.find((column) => column.name === rowEnd)?.type === wire.longlong;
+  if (byTransaction) {
+    return [
+      finding(
+        'error',
+        'SOURCE_SETTING',
+        `${name} is versioned by transaction numbers: the server writes its changes as statements, which are not carried`,
+        'version it by time (columns of TIMESTAMP(6) instead of BIGINT), or take it out of the configuration',
+        place,
+      ),
+    ];
+  }
+  return [
+    finding(
+      'warning',
       'SOURCE_SETTING',
-      `${tableName(id)} is versioned by transaction numbers: the server writes its changes as statements, which are not carried`,
-      'version it by time (columns of TIMESTAMP(6) instead of BIGINT), or take it out of the configuration',
-      `source: ${tableName(id)}`,
-    );
-  });
+      `${name} is system-versioned: each UPDATE and DELETE brings the former version as a row of its own, told apart by ${rowEnd} alone`,
+      `keep ${rowEnd} in the key of every target; a target that is keyed without it ends with an old version of a row`,
+      place,
+    ),
+  ];
 }
 
 /** Not a base table: why not. */
@@ -72,7 +80,7 @@ async function missing(metadata: Metadata, table: TableId): Promise<Finding> {
 function checkTable(found: TableDescription, keys: ReadonlyMap<string, readonly string[]>): Finding[] {
   const name = tableName(found.id);
   const place = `source: ${name}`;
-  const findings: Finding[] = [...checkEngine(found, place)];
+  const findings: Finding[] = [...checkEngine(found, place), ...checkVersioned(found, place)];
   const key = found.primaryKey.length > 0 ? [] : (keysOf([found], keys).get(name) ?? []);
   if (found.primaryKey.length === 0 && key.length === 0) {
     findings.push(
@@ -87,16 +95,15 @@ function checkTable(found: TableDescription, keys: ReadonlyMap<string, readonly 
     );
   }
   for (const column of key) {
-    if (found.columns.some(({ name }) => name === column)) continue;
-    findings.push(
-      finding(
-        'error',
-        'SOURCE_TABLE_KEYLESS',
-        `${name} has no column ${column}, which the configuration names as key`,
-        `correct "source.keys" at ${name}`,
-        place,
-      ),
-    );
+    const described = found.columns.find((each) => each.name === column);
+    if (described && !described.nullable) continue;
+    const text = described
+      ? `column ${column} of ${name}, which the configuration names as key, can be NULL: rows with NULL in their key cannot be told apart`
+      : `${name} has no column ${column}, which the configuration names as key`;
+    const fix = described
+      ? `name columns that are NOT NULL under "source.keys" at ${name}, or make ${column} NOT NULL in the source before the pipeline starts`
+      : `correct "source.keys" at ${name}`;
+    findings.push(finding('error', 'SOURCE_TABLE_KEYLESS', text, fix, place));
   }
   for (const column of found.columns) {
     const why = unsupported(column, (set) => charset(set) !== undefined);
@@ -119,30 +126,4 @@ function checkEngine({ id, engine }: TableDescription, place: string): Finding[]
   if (untransactional([{ id, engine }]).size === 0) return [];
   const text = `${tableName(id)} is kept by ${engine}, which has no transactions: after a crash of the server its rows and the binlog can differ`;
   return [finding('warning', 'SOURCE_SETTING', text, `ALTER TABLE ${quoted(id.database)}.${quoted(id.table)} ENGINE = InnoDB;`, place)];
-}
-
-/**
- * Rows that a foreign key deletes or changes by itself are written to the binlog only where the server enforces foreign
- * keys above the storage engine (9.6 and newer, unless innodb_native_foreign_keys turns that off).
- */
-export async function checkCascades(metadata: Metadata, tables: readonly TableId[]): Promise<Finding[]> {
-  if (tables.length === 0) return [];
-  const version = await metadata.version();
-  const native = (await metadata.variables(['innodb_native_foreign_keys'])).get('innodb_native_foreign_keys');
-  if (version.flavor === 'mysql' && isAtLeast(version, 9, 6) && native !== undefined && !/^(ON|1)$/.test(native)) return [];
-  const rows = await metadata.rows(
-    `SELECT CONSTRAINT_SCHEMA AS db, TABLE_NAME AS name, CONSTRAINT_NAME AS fk FROM information_schema.REFERENTIAL_CONSTRAINTS
-      WHERE (DELETE_RULE IN ('CASCADE', 'SET NULL') OR UPDATE_RULE IN ('CASCADE', 'SET NULL')) AND (CONSTRAINT_SCHEMA, TABLE_NAME) IN (${tables.map(() => '(?, ?)').join(', ')})`,
-    tables.flatMap(({ database, table }) => [database, table]),
-  );
-  return rows.map((row) => {
-    const name = tableName({ database: String(row['db']), table: String(row['name']) });
-    return finding(
-      'error',
-      'SOURCE_SETTING',
-      `foreign key ${String(row['fk'])} of ${name} changes rows by CASCADE or SET NULL, and this server does not write those to its binlog`,
-      `drop the rule, or let the application make these changes`,
-      `source: ${name}`,
-    );
-  });
 }

@@ -2,11 +2,13 @@
 import type { Position, TableId } from '../../../src/core/change.ts';
 import { CrossfadeError } from '../../../src/core/errors.ts';
 import type { Finding, Logger } from '../../../src/core/ports.ts';
+import { checkCascades } from './check-cascades.ts';
 import { checkPrivileges } from './check-privileges.ts';
 import { checkRetention } from './check-retention.ts';
 import { checkServerId } from './check-server-id.ts';
 import { checkSettings } from './check-settings.ts';
-import { checkCascades, checkTables } from './check-tables.ts';
+import { checkOpenXa } from './check-xa.ts';
+import { checkTables } from './check-tables.ts';
 import { isAtLeast, Metadata } from '../server/metadata.ts';
 import type { MysqlSettings } from '../config.ts';
 import { finding } from './finding.ts';
@@ -34,8 +36,9 @@ export async function checkSource(
       ...(await checkSettings(metadata, tables)),
       ...(await checkServerId(metadata, settings)),
       ...(await checkTables(metadata, tables, described, keys)),
-      ...(await checkCascades(metadata, tables)),
+      ...(await checkCascades(metadata, described)),
       ...(await checkTime(metadata, resume)),
+      ...(resume === undefined && settings.start === undefined ? await checkOpenXa(metadata) : []),
       ...(resume === undefined ? [] : await checkHistory(metadata, resume, logger)),
     ];
   } catch (error) {
@@ -65,12 +68,13 @@ const clockWarningUs = 2_000_000;
 
 /** Whether capture could go on from where the log is: the same verdicts that would stop it, but for the last transaction's content. */
 async function checkHistory(metadata: Metadata, resume: Position, logger: Logger): Promise<Finding[]> {
+  const signal = AbortSignal.timeout(replicaWaitMs);
   try {
-    await planRead(metadata, parsePosition(resume), logger, AbortSignal.timeout(replicaWaitMs));
+    await planRead(metadata, parsePosition(resume), logger, signal);
     return [];
   } catch (error) {
     if (error instanceof CrossfadeError) return [finding('error', error.code, error.message, error.remedy)];
-    if (!(error instanceof DOMException)) throw error;
+    if (!signal.aborted) throw error;
     const fix = 'Wait until the replica has caught up, or connect to the server that the log was written from.';
     return [
       finding('warning', 'SOURCE_HISTORY_DIVERGED', 'the server lacks transactions that the log holds; a replica may only be behind', fix),

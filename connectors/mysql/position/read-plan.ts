@@ -1,4 +1,5 @@
 /** What plan-read.ts decides and the reader does. */
+import type { ExecutedSet } from './executed.ts';
 import { fileNumber, type LastTransaction, type MysqlPosition, type PreparedXa } from './position.ts';
 import type { Place } from './place.ts';
 
@@ -21,6 +22,11 @@ export interface ReadPlan {
    * but for what is in `held`; see Rewound.
    */
   readonly skipUntil: readonly string[];
+  /**
+   * A new pipeline begins behind this; what comes of it is read only for XA transactions that are prepared and not ended.
+   * Needed where reading goes by GTID; else `from` is the place.
+   */
+  readonly passUntil?: ExecutedSet;
   /** Where the dump begins by set, unless GTIDs are off or not known yet (`seedGtids`). */
   readonly dumpGtids: string;
   /** Where it begins by place; also by set where that is known (else file ''): nothing that lies before it is sent. */
@@ -34,6 +40,10 @@ export function isBefore(place: Place, other: Place): boolean {
   const otherNumber = fileNumber(other.file);
   return number < otherNumber || (number === otherNumber && place.offset < other.offset);
 }
+
+/** MariaDB: a file that the server no longer writes may be one that it could not end, with a transaction that was never committed. */
+export const mayEndTorn = ({ from, end }: ReadPlan, file: string): boolean =>
+  from.flavor === 'mariadb' && fileNumber(file) < fileNumber(end.file);
 
 /** Read before, by file and offset; they mean nothing on another server. */
 export function isBeforeStart({ from, uuid }: ReadPlan, place: Place): boolean {
@@ -52,11 +62,6 @@ export class Rewound {
   readonly #lastOf: Map<string, string>;
   constructor({ skipUntil }: ReadPlan) {
     this.#lastOf = new Map(skipUntil.map((gtid) => [domainOf(gtid), gtid]));
-  }
-
-  /** All that was read before has come again. */
-  get over(): boolean {
-    return this.#lastOf.size === 0;
   }
 
   /** Asked once for each transaction, in order. */

@@ -43,11 +43,14 @@ const stopsForGood = new Set<ErrorCode>([
   'SOURCE_EVENT_UNSUPPORTED',
   'SOURCE_ROW_INCOMPLETE',
   'SOURCE_VALUE_INVALID',
+  'SOURCE_ROW_TOO_LARGE',
 ]);
+/** Where the binlog itself lacks changes, nothing lies behind the stop that would make up for them. */
+const loadedAgain = 'A new pipeline with the tables loaded again';
 
 /** The same error, its remedy with the way past the transaction: without `start` a new pipeline would leave out what came since. */
 export function withWayPast(error: CrossfadeError, refusal: Refusal): CrossfadeError {
-  if (!stopsForGood.has(error.code)) return error;
+  if (!stopsForGood.has(error.code) || error.remedy.includes(loadedAgain)) return error;
   const { code, fault, message, cause, scope } = error;
   return new CrossfadeError({
     code,

@@ -40,19 +40,23 @@ export const wire = {
   mediumBlob: 250,
   longBlob: 251,
   blob: 252,
-  varString: 253,
   string: 254,
   geometry: 255,
   uuid: 256,
   inet4: 257,
   inet6: 258,
   binaryVector: 259,
+  /** None of these: it is refused wherever its rows would be read. */
+  unknown: -1,
 } as const;
+
+/** The closed list: whoever does something for each type is held by the compiler to all of them. */
+export type WireType = (typeof wire)[keyof typeof wire];
 
 export interface BinlogColumn {
   readonly name: string;
-  readonly type: number;
-  /** decimal: precision; bit: bits; char, varchar, binary: bytes at most; blob, json, geometry, vector, enum, set: bytes of its length or number; times: fraction digits. */
+  readonly type: WireType;
+  /** unknown: its number in the binlog, 0 where only the server described it; decimal: precision; bit: bits; char, varchar, binary: bytes at most; blob, json, geometry, vector, enum, set: bytes of its length or number; times: fraction digits. */
   readonly size: number;
   /** decimal: its scale; geometry: the number of its subtype in WKB, 0 for any; vector: how many elements at most, 0 unknown. */
   readonly scale: number;
@@ -65,27 +69,28 @@ export interface BinlogColumn {
   readonly hidden?: true;
 }
 
-const integers: Readonly<Record<number, readonly [string, number]>> = {
-  [wire.tiny]: ['tinyint', 8],
-  [wire.short]: ['smallint', 16],
-  [wire.int24]: ['mediumint', 24],
-  [wire.long]: ['int', 32],
-  [wire.longlong]: ['bigint', 64],
-};
 const blobNames = ['tiny', '', 'medium', 'long'];
+
+const fixedKinds = { [wire.uuid]: 'uuid', [wire.inet4]: 'inet4', [wire.inet6]: 'inet6' } as const;
 
 /** What the log's readers see of a column. `characterBytes`: how wide a character of its charset can be. */
 export function columnSchema(column: BinlogColumn, characterBytes: number): ColumnSchema {
   const { name, nullable, size } = column;
   const of = (kind: ColumnKind, type: string, more: Partial<ColumnSchema> = {}): ColumnSchema => ({ name, kind, nullable, type, ...more });
   const timed = (kind: ColumnKind): ColumnSchema => of(kind, size > 0 ? `${kind}(${size})` : kind, { scale: size });
-  const integer = integers[column.type];
-  if (integer) {
-    const [type, bits] = integer;
-    return of('integer', column.unsigned ? `${type} unsigned` : type, { bits, unsigned: column.unsigned });
-  }
   const unsigned = column.unsigned ? ' unsigned' : '';
+  const integer = (type: string, bits: number) => of('integer', `${type}${unsigned}`, { bits, unsigned: column.unsigned });
   switch (column.type) {
+    case wire.tiny:
+      return integer('tinyint', 8);
+    case wire.short:
+      return integer('smallint', 16);
+    case wire.int24:
+      return integer('mediumint', 24);
+    case wire.long:
+      return integer('int', 32);
+    case wire.longlong:
+      return integer('bigint', 64);
     case wire.decimal:
       return of('decimal', `decimal(${size},${column.scale})${unsigned}`, { precision: size, scale: column.scale });
     case wire.float:
@@ -120,13 +125,23 @@ export function columnSchema(column: BinlogColumn, characterBytes: number): Colu
     case wire.binaryVector:
       return vectorSchema(column.type === wire.vector ? column.scale : size / 4, of);
     case wire.uuid:
-      return of('uuid', 'uuid');
     case wire.inet4:
-      return of('inet4', 'inet4');
     case wire.inet6:
-      return of('inet6', 'inet6');
-    default:
+      return of(fixedKinds[column.type], fixedKinds[column.type]);
+    case wire.string:
+    case wire.varchar:
+    case wire.compressedVarchar:
+    case wire.blob:
+    case wire.tinyBlob:
+    case wire.mediumBlob:
+    case wire.longBlob:
+    case wire.compressedBlob:
       return stringSchema(column, characterBytes, of);
+    case wire.null:
+    case wire.unknown:
+      return of('bytes', 'unknown');
+    default:
+      return column.type satisfies never;
   }
 }
 
@@ -158,7 +173,7 @@ function stringSchema(column: BinlogColumn, characterBytes: number, of: Make): C
   return of(kind, `${blobNames[column.size - 1] ?? ''}${binary ? 'blob' : 'text'}`);
 }
 
-const characterTypes = new Set<number>([
+const stringTypes = [
   wire.string,
   wire.varchar,
   wire.blob,
@@ -167,17 +182,19 @@ const characterTypes = new Set<number>([
   wire.longBlob,
   wire.compressedVarchar,
   wire.compressedBlob,
-]);
-/** Character and binary strings: TABLE_MAP lists their collations. */
-export const isString = (type: number): boolean => characterTypes.has(type);
-export const isChoice = (type: number): boolean => type === wire.enum || type === wire.set;
-
-const carried = new Set<number>(Object.values(wire).filter((type) => type !== wire.null && type !== wire.varString));
+] as const;
+/** Character and binary strings. */
+export type StringType = (typeof stringTypes)[number];
+const strings: ReadonlySet<WireType> = new Set(stringTypes);
+/** TABLE_MAP lists their collations. */
+export const isString = (type: WireType): boolean => strings.has(type);
+export const isChoice = (type: WireType): boolean => type === wire.enum || type === wire.set;
 
 /** Why a column cannot be carried, in words; undefined when it can. */
 export function unsupported(column: BinlogColumn, knowsCharset: (name: string) => boolean): string | undefined {
   if (column.size < 0) return 'it has the storage format of before MySQL 5.6.4, and how many digits its fraction had is not known any more';
-  if (!carried.has(column.type)) return `its type${column.type < 0 ? '' : ` (${column.type} in the binlog)`} is not known`;
+  if (column.type === wire.unknown) return `its type${column.size === 0 ? '' : ` (${column.size} in the binlog)`} is not known`;
+  if (column.type === wire.null) return 'it has no type';
   if (isChoice(column.type) && column.labels.length === 0) return 'its labels are not text in its character set';
   if (column.charset === '') return isString(column.type) ? 'the server does not know its collation' : undefined;
   if (column.charset === 'binary' || knowsCharset(column.charset)) return undefined;

@@ -1,5 +1,4 @@
 /** Pieces of generated code. In it: `b` the event, `p` the place in it, `e` its end; `w` and `v` what is written, `q` the place there; `o` the JsonOut; `m` and `z` a value's length and end. */
-import { wire, type BinlogColumn } from './columns.ts';
 
 /** Stores a constant four bytes at a time; the last store may pass its end, there is room and the next write covers it. */
 export function literal(text: string): string {
@@ -18,21 +17,5 @@ export const int32 = `${int24} | (b[p + 3] << 24)`;
 export const high32 = 'b[p + 4] | (b[p + 5] << 8) | (b[p + 6] << 16) | (b[p + 7] << 24)';
 
 export const call = (code: string, bytes: number) => `q = ${code}; p += ${bytes};`;
-
-const byMostBytes = new Set<number>([
-  wire.varchar,
-  wire.string,
-  wire.compressedVarchar,
-  wire.uuid,
-  wire.inet4,
-  wire.inet6,
-  wire.binaryVector,
-]);
-
-/** The bytes of a value's length in front of it. */
-export function lengthBytes(column: BinlogColumn): number {
-  if (byMostBytes.has(column.type)) return column.size > 255 ? 2 : 1;
-  return column.size;
-}
 
 export const readLength = ['0', 'b[p]', 'b[p] | (b[p + 1] << 8)', int24, `(${int32}) >>> 0`] as const;

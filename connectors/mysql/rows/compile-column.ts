@@ -1,7 +1,8 @@
 /** The code that writes one column's value: from the bytes at `p` to JSON at `q`, and `p` behind the value. */
+import { invariant } from '../../../src/core/assert.ts';
 import { wire, type BinlogColumn } from './columns.ts';
 import { call, high32, int24, int32, literal, type Constant } from './compile-code.ts';
-import { writeStringColumn } from './compile-string.ts';
+import { writeCountedColumn } from './compile-string.ts';
 import { decimalSize } from '../values/values-number.ts';
 import { labelBytes } from '../values/values-other.ts';
 import { fractionSize } from '../values/values-time.ts';
@@ -54,7 +55,26 @@ export function writeColumn(column: BinlogColumn, index: number, room: number, c
       return `${call(`writeLabel(w, q, ${constant(labelBytes(column.labels))}, ${size === 1 ? 'b[p]' : 'b[p] | (b[p + 1] << 8)'})`, size)}\n${valid(index)}`;
     case wire.set:
       return `${call(`writeLabels(w, q, ${constant(labelBytes(column.labels))}, b, p, ${size})`, size)}\n${valid(index)}`;
+    case wire.string:
+    case wire.varchar:
+    case wire.compressedVarchar:
+    case wire.blob:
+    case wire.tinyBlob:
+    case wire.mediumBlob:
+    case wire.longBlob:
+    case wire.compressedBlob:
+    case wire.json:
+    case wire.geometry:
+    case wire.vector:
+    case wire.binaryVector:
+    case wire.uuid:
+    case wire.inet4:
+    case wire.inet6:
+      return writeCountedColumn(column, column.type, index, room, constant);
+    case wire.null:
+    case wire.unknown:
+      invariant(false, `column ${index} has a type that is carried`);
     default:
-      return writeStringColumn(column, index, room, constant);
+      return column.type satisfies never;
   }
 }

@@ -52,7 +52,45 @@ function fixedRoom(column: BinlogColumn): number {
       return column.labels.reduce((sum, label) => sum + label.length * 6 + 1, 4);
     case wire.inet6:
       return 48;
-    default:
+    case wire.tiny:
+    case wire.short:
+    case wire.int24:
+    case wire.long:
+    case wire.longlong:
+    case wire.float:
+    case wire.double:
+    case wire.bit:
+    case wire.year:
+    case wire.date:
+    case wire.newdate:
+    case wire.time:
+    case wire.datetime:
+    case wire.timestamp:
+    case wire.oldTime:
+    case wire.oldDatetime:
+    case wire.oldTimestamp:
+    case wire.uuid:
+    case wire.inet4:
       return 40;
+    // They make room for themselves by their lengths, but for quotes and the like.
+    case wire.string:
+    case wire.varchar:
+    case wire.compressedVarchar:
+    case wire.blob:
+    case wire.tinyBlob:
+    case wire.mediumBlob:
+    case wire.longBlob:
+    case wire.compressedBlob:
+    case wire.json:
+    case wire.geometry:
+    case wire.vector:
+    case wire.binaryVector:
+      return 40;
+    // Never written.
+    case wire.null:
+    case wire.unknown:
+      return 0;
+    default:
+      return column.type satisfies never;
   }
 }

@@ -2,17 +2,20 @@
 import { invariant } from '../../../src/core/assert.ts';
 import { charset, textDecoder } from '../charsets/charsets.ts';
 import { wire, type BinlogColumn } from './columns.ts';
-import { lengthBytes, readLength, type Constant } from './compile-code.ts';
+import { readLength, type Constant } from './compile-code.ts';
+import { valueLength, type CountedType } from './value-length.ts';
 import { geometryRoom, vectorGrowth } from '../values/values-spatial.ts';
 
 /** Texts longer than this are measured before room is made for them: the most they could take would be a waste of memory. */
 const largeBytes = 16 * 1024;
 
-export function writeStringColumn(column: BinlogColumn, index: number, room: number, constant: Constant): string {
-  const prefix = lengthBytes(column);
+/** `type`: the column's own. */
+export function writeCountedColumn(column: BinlogColumn, type: CountedType, index: number, room: number, constant: Constant): string {
+  const prefix = valueLength(column)?.prefix;
+  invariant(prefix, `column ${index} has a length in front of its values`);
   // Behind the end of the whole buffer a byte is undefined and the place is no number: that is not beyond `e`, but not within it either.
   const head = `m = ${readLength[prefix]}; p += ${prefix}; z = p + m; if (!(z <= e)) throw cut();`;
-  const body = bodyOf(column, { index, room, constant, prefix });
+  const body = bodyOf(column, type, { index, room, constant, prefix });
   return `${head}\n${body}\np = z;`;
 }
 
@@ -31,9 +34,9 @@ const reserve = (bytes: string, { room }: Place) =>
 
 const checked = (code: string, { index }: Place) => `q = ${code}; if (q < 0) throw invalid(${index});`;
 
-function bodyOf(column: BinlogColumn, place: Place): string {
+function bodyOf(column: BinlogColumn, type: CountedType, place: Place): string {
   const { room, constant } = place;
-  switch (column.type) {
+  switch (type) {
     case wire.json:
       return through(`writeJson(o, ${room}, b, p, z)`, place);
     case wire.geometry:
@@ -53,8 +56,15 @@ function bodyOf(column: BinlogColumn, place: Place): string {
         `writeCompressed(o, ${room}, ${column.charset === 'binary' ? 'null' : constant(decoderOf(column, place))}, b, p, z)`,
         place,
       );
-    default:
+    case wire.string:
+    case wire.varchar:
+    case wire.blob:
+    case wire.tinyBlob:
+    case wire.mediumBlob:
+    case wire.longBlob:
       return column.charset === 'binary' ? binaryBody(column, place) : textBody(column, place);
+    default:
+      return type satisfies never;
   }
 }
 

@@ -6,10 +6,10 @@
  * temporal formats the fraction's digits are missing, so today's are taken, whatever format the column has by now. Only an
  * ALTER that changes the column itself could have made them others, and no stream passes one of a captured table.
  */
-import { wire, type BinlogColumn } from './columns.ts';
+import { wire, type BinlogColumn, type WireType } from './columns.ts';
 import { CrossfadeError } from '../../../src/core/errors.ts';
 
-const oldOnes = new Map<number, number>([
+const oldOnes = new Map<WireType, WireType>([
   [wire.oldTime, wire.time],
   [wire.oldDatetime, wire.datetime],
   [wire.oldTimestamp, wire.timestamp],
@@ -36,7 +36,7 @@ export function settled(column: BinlogColumn, now: BinlogColumn | undefined): Bi
   return { ...column, type: now.type, charset: '' };
 }
 
-const own = new Set<number>([wire.uuid, wire.inet4, wire.inet6, wire.binaryVector]);
+const own = new Set<WireType>([wire.uuid, wire.inet4, wire.inet6, wire.binaryVector]);
 
 /** Where a unique key is kept as a hash (over BLOBs, say), MariaDB adds a column for it that nobody sees but the binlog. */
 const rowHash = /^DB_ROW_HASH_\d+$/;

@@ -9,6 +9,7 @@ import { compileSkipper, type ImageSkipper } from './compile-skip.ts';
 import { keyless, setting } from '../errors.ts';
 import { hasUnknownSize, isAmbiguous, settled } from './mariadb-columns.ts';
 import { parseTableMap, type TableMap } from './table-map.ts';
+import { valueLength } from './value-length.ts';
 
 export interface RowDecoder {
   readonly schema: TableSchema;
@@ -72,9 +73,11 @@ export class TableShape {
         'SET PERSIST binlog_row_metadata = FULL; (on MariaDB SET GLOBAL, and the line in its my.cnf)',
       );
     }
+    if (this.#map.misfit !== undefined) throw unsupportedType(this.name, undefined, this.#map.misfit);
     for (const column of this.columns) {
       const why = unsupported(column, (name) => charset(name) !== undefined);
       if (why !== undefined) throw unsupportedType(this.name, column.name, why);
+      if (valueLength(column) === undefined) throw unsupportedType(this.name, column.name, 'its length is not known');
     }
     const schema = schemaOf(this.id, this.columns, this.#map.primaryKey, this.#tables);
     if (!schema) throw keyless(this.id);

@@ -1,7 +1,9 @@
 /** TABLE_MAP: a table's shape when the rows behind it were written. With FULL metadata it says everything. */
 import { charset, decodeText, type Collations } from '../charsets/charsets.ts';
-import { isChoice, isString, wire, type BinlogColumn } from './columns.ts';
+import { isChoice, isString, wire, type BinlogColumn, type WireType } from './columns.ts';
+import { byte, bytes, packedInteger, type Cursor } from './cursor.ts';
 import { corruptEvent } from '../errors.ts';
+import { optionalMetadata } from './optional-metadata.ts';
 
 export interface TableMap {
   readonly database: string;
@@ -11,34 +13,20 @@ export interface TableMap {
   readonly primaryKey: readonly number[];
   /** False when the server wrote no column names: binlog_row_metadata is not FULL. */
   readonly complete: boolean;
+  /** Why its rows cannot be trusted to be what this says, in words: its lists do not fit its columns. */
+  readonly misfit?: string | undefined;
 }
 
-interface Cursor {
-  at: number;
-  readonly b: Buffer;
-  readonly end: number;
-}
+type RawColumn = Pick<BinlogColumn, 'type' | 'size' | 'scale'>;
 
-function bytes(c: Cursor, size: number): Buffer {
-  if (size < 0 || c.at + size > c.end) throw corruptEvent('a TABLE_MAP is cut');
-  c.at += size;
-  return c.b.subarray(c.at - size, c.at);
-}
-const byte = (c: Cursor) => bytes(c, 1)[0] as number;
-
-function packedInteger(c: Cursor): number {
-  const first = byte(c);
-  if (first < 251) return first;
-  if (first === 252) return bytes(c, 2).readUInt16LE(0);
-  if (first === 253) return bytes(c, 3).readUIntLE(0, 3);
-  throw corruptEvent('a TABLE_MAP holds a number that is too large');
-}
-
-interface RawColumn {
-  type: number;
-  size: number;
-  scale: number;
-}
+/** The byte of VAR_STRING, which is VARCHAR under another name. */
+const varString = 253;
+const listed: ReadonlyMap<number, WireType> = new Map([
+  ...Object.values(wire).flatMap((type): [number, WireType][] => (type >= 0 && type < 256 ? [[type, type]] : [])),
+  [varString, wire.varchar],
+]);
+/** The one place where a byte becomes a type. */
+const typeOf = (byte: number): WireType => listed.get(byte) ?? wire.unknown;
 
 /** `b` from `from`: behind the table id and flags. */
 export function parseTableMap(b: Buffer, from: number, end: number, collations: Collations): TableMap {
@@ -51,9 +39,9 @@ export function parseTableMap(b: Buffer, from: number, end: number, collations: 
   const types = bytes(c, count);
   const metadata = bytes(c, packedInteger(c));
   const meta: Cursor = { at: 0, b: metadata, end: metadata.length };
-  const raw = Array.from(types, (type) => rawColumn(type, meta));
+  const raw = Array.from(types, (byte) => rawColumn(byte, meta));
   const nulls = bytes(c, (count + 7) >> 3);
-  const more = optionalMetadata(c, raw);
+  const more = optionalMetadata(c, raw, collations);
   const columns = raw.map((column, index): BinlogColumn => {
     const isText = isString(column.type) || isChoice(column.type);
     const set = isText ? (collations.charsetOf.get(more.collations[index] ?? -1) ?? '') : '';
@@ -69,7 +57,7 @@ export function parseTableMap(b: Buffer, from: number, end: number, collations: 
   });
   if (new Set(more.names).size !== more.names.length) throw corruptEvent('a TABLE_MAP gives two columns one name');
   if (new Set(more.primaryKey).size !== more.primaryKey.length) throw corruptEvent('a TABLE_MAP has a column twice in the key');
-  return { database, table, columns, primaryKey: more.primaryKey, complete: more.names.length === count };
+  return { database, table, columns, primaryKey: more.primaryKey, complete: more.names.length === count, misfit: more.misfit };
 }
 
 /** Labels of the binary character set are bytes; those that are UTF-8 are carried as that text. Empty where one is no text. */
@@ -83,7 +71,8 @@ function labelTexts(labels: readonly Buffer[], set: string): string[] {
   }
 }
 
-function rawColumn(type: number, meta: Cursor): RawColumn {
+function rawColumn(typeByte: number, meta: Cursor): RawColumn {
+  const type = typeOf(typeByte);
   switch (type) {
     case wire.float:
     case wire.double:
@@ -102,8 +91,7 @@ function rawColumn(type: number, meta: Cursor): RawColumn {
     case wire.decimal:
       return { type, size: byte(meta), scale: byte(meta) };
     case wire.varchar:
-    case wire.varString:
-      return { type: wire.varchar, size: bytes(meta, 2).readUInt16LE(0), scale: 0 };
+      return { type, size: bytes(meta, 2).readUInt16LE(0), scale: 0 };
     case wire.compressedVarchar:
       return { type, size: bytes(meta, 2).readUInt16LE(0), scale: 0 };
     case wire.bit: {
@@ -114,104 +102,35 @@ function rawColumn(type: number, meta: Cursor): RawColumn {
     case wire.set:
     case wire.string:
       return stringColumn(byte(meta), byte(meta));
-    default:
+    case wire.tiny:
+    case wire.short:
+    case wire.int24:
+    case wire.long:
+    case wire.longlong:
+    case wire.year:
+    case wire.date:
+    case wire.newdate:
+    case wire.oldTime:
+    case wire.oldDatetime:
+    case wire.oldTimestamp:
+    case wire.null:
       return { type, size: 0, scale: 0 };
+    // Of these no byte is one; TABLE_MAP has them as BINARY and VARBINARY.
+    case wire.uuid:
+    case wire.inet4:
+    case wire.inet6:
+    case wire.binaryVector:
+    case wire.unknown:
+      return { type: wire.unknown, size: typeByte, scale: 0 };
+    default:
+      return type satisfies never;
   }
 }
 
 /** The two bytes of STRING: its real type, and a length whose ninth and tenth bit hide inverted in the type. */
 function stringColumn(first: number, second: number): RawColumn {
-  if ((first & 0x30) !== 0x30) return { type: first | 0x30, size: second | (((first & 0x30) ^ 0x30) << 4), scale: 0 };
-  return { type: first, size: second, scale: 0 };
-}
-
-const numeric = new Set<number>([
-  wire.tiny,
-  wire.short,
-  wire.int24,
-  wire.long,
-  wire.longlong,
-  wire.decimal,
-  wire.float,
-  wire.double,
-  wire.year,
-]);
-
-interface OptionalMetadata {
-  readonly names: string[];
-  readonly unsigned: boolean[];
-  readonly collations: number[];
-  readonly labels: Buffer[][];
-  /** Of spatial columns, and how many elements a vector has at most. */
-  readonly subtypes: number[];
-  primaryKey: number[];
-}
-
-/** Type, length, value; each list covers only the columns of its own class, in table order. Unknown types are hints: passed over. */
-function optionalMetadata(c: Cursor, columns: readonly RawColumn[]): OptionalMetadata {
-  const where = (test: (type: number) => boolean) => columns.flatMap(({ type }, index) => (test(type) ? [index] : []));
-  // To MySQL a vector is a blob of its own, and so has a collation, which says nothing.
-  const characters = where((type) => isString(type) || type === wire.vector);
-  const choices = where(isChoice);
-  const answer: OptionalMetadata = { names: [], unsigned: [], collations: [], labels: [], subtypes: [], primaryKey: [] };
-  while (c.at < c.end) {
-    const type = byte(c);
-    const value = bytes(c, packedInteger(c));
-    const field: Cursor = { at: 0, b: value, end: value.length };
-    switch (type) {
-      case 1:
-        where((type) => numeric.has(type)).forEach((column, index) => {
-          answer.unsigned[column] = (((value[index >> 3] as number) << (index & 7)) & 0x80) !== 0;
-        });
-        break;
-      case 2:
-      case 10:
-        defaultCollation(field, type === 2 ? characters : choices, answer.collations);
-        break;
-      case 3:
-      case 11:
-        for (const column of type === 3 ? characters : choices) answer.collations[column] = packedInteger(field);
-        break;
-      case 4:
-        while (field.at < field.end) answer.names.push(bytes(field, packedInteger(field)).toString('utf8'));
-        break;
-      case 5:
-      case 6:
-        labelLists(
-          field,
-          where((of) => of === (type === 5 ? wire.set : wire.enum)),
-          answer.labels,
-        );
-        break;
-      case 7:
-      case 13:
-        for (const column of where((of) => of === (type === 7 ? wire.geometry : wire.vector)))
-          answer.subtypes[column] = packedInteger(field);
-        break;
-      case 8:
-      case 9:
-        while (field.at < field.end) {
-          answer.primaryKey.push(packedInteger(field));
-          if (type === 9) packedInteger(field);
-        }
-        break;
-    }
-  }
-  return answer;
-}
-
-function defaultCollation(field: Cursor, columns: readonly number[], collations: number[]): void {
-  const usual = packedInteger(field);
-  for (const column of columns) collations[column] = usual;
-  while (field.at < field.end) {
-    const column = columns[packedInteger(field)];
-    const collation = packedInteger(field);
-    if (column !== undefined) collations[column] = collation;
-  }
-}
-
-function labelLists(field: Cursor, columns: readonly number[], labels: Buffer[][]): void {
-  for (const column of columns) {
-    labels[column] = Array.from({ length: packedInteger(field) }, () => Buffer.from(bytes(field, packedInteger(field))));
-  }
+  const real = first | 0x30;
+  const type = typeOf(real);
+  if (type !== wire.string && type !== wire.enum && type !== wire.set) return { type: wire.unknown, size: real, scale: 0 };
+  return { type, size: second | (((first & 0x30) ^ 0x30) << 4), scale: 0 };
 }

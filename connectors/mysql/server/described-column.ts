@@ -1,12 +1,12 @@
 /** One column as information_schema has it: the same as TABLE_MAP will say of it. */
-import { geometryNames, wire, type BinlogColumn } from '../rows/columns.ts';
+import { geometryNames, wire, type BinlogColumn, type WireType } from '../rows/columns.ts';
 import type { Row } from './metadata.ts';
 import type { Flavor } from '../position/executed.ts';
 
 export const text = (row: Row, name: string): string => (row[name] === null || row[name] === undefined ? '' : String(row[name]));
 const number = (row: Row, name: string): number => Number(row[name] ?? 0);
 
-const plainTypes: Readonly<Record<string, number>> = {
+const plainTypes: Readonly<Record<string, WireType>> = {
   tinyint: wire.tiny,
   smallint: wire.short,
   mediumint: wire.int24,
@@ -34,7 +34,7 @@ const plainTypes: Readonly<Record<string, number>> = {
 };
 const lobSizes = ['tiny', '', 'medium', 'long'];
 /** The storage formats of before MySQL 5.6.4, which MariaDB still has. */
-const oldTypes: Readonly<Record<string, number>> = { time: wire.oldTime, datetime: wire.oldDatetime, timestamp: wire.oldTimestamp };
+const oldTypes: Readonly<Record<string, WireType>> = { time: wire.oldTime, datetime: wire.oldDatetime, timestamp: wire.oldTimestamp };
 
 /** Of a row with `col`, `type`, `full`, `nullable`, `bytes`, `charset`, `digits`, `scale` and `fraction`. */
 export function describedColumn(row: Row, flavor: Flavor): BinlogColumn {
@@ -45,11 +45,12 @@ export function describedColumn(row: Row, flavor: Flavor): BinlogColumn {
   const charset = text(row, 'charset');
   const isBinary = lob?.[2] === 'blob' || type === 'binary' || type === 'varbinary' || (isChoice && charset === '');
   const isCompressed = / COMPRESSED\b/.test(full.replace(/'(?:[^']|'')*'/g, ''));
+  const stored = wireType(type, full, { isLob: lob !== null, isCompressed, flavor });
   return {
     name: text(row, 'col'),
-    type: wireType(type, full, { isLob: lob !== null, isCompressed, flavor }),
+    type: stored,
     // The first byte of a compressed value says how it is compressed.
-    size: lob ? lobSizes.indexOf(lob[1] ?? '') + 1 : sizeOf(type, full, row) + (isCompressed ? 1 : 0),
+    size: stored === wire.unknown ? 0 : lob ? lobSizes.indexOf(lob[1] ?? '') + 1 : sizeOf(type, full, row) + (isCompressed ? 1 : 0),
     scale: type === 'decimal' ? number(row, 'scale') : type === 'vector' ? elements(full) : Math.max(0, spatial(type)),
     unsigned: / unsigned\b/.test(full),
     nullable: text(row, 'nullable') === 'YES',
@@ -68,16 +69,14 @@ interface Storage {
   readonly flavor: Flavor;
 }
 
-function wireType(type: string, full: string, { isLob, isCompressed, flavor }: Storage): number {
+function wireType(type: string, full: string, { isLob, isCompressed, flavor }: Storage): WireType {
   if (isLob) return isCompressed ? wire.compressedBlob : wire.blob;
   if (isCompressed) return wire.compressedVarchar;
   if (type === 'vector') return flavor === 'mariadb' ? wire.binaryVector : wire.vector;
   if (spatial(type) >= 0) return wire.geometry;
   const old = full.includes('/* mariadb-5.3 */') ? oldTypes[type] : undefined;
-  return old ?? plainTypes[type] ?? unknownType;
+  return old ?? plainTypes[type] ?? wire.unknown;
 }
-/** Of no table in a binlog. */
-const unknownType = -1;
 
 function sizeOf(type: string, full: string, row: Row): number {
   switch (type) {

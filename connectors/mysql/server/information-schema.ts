@@ -12,8 +12,12 @@ export interface TableDescription {
   readonly primaryKey: readonly number[];
   /** The columns of the smallest unique key that has no NULL; empty without one. */
   readonly uniqueKey: readonly string[];
+  /** Columns in which a row that names no value has another one than NULL. */
+  readonly defaults: ReadonlySet<string>;
   readonly engine: string;
   readonly flavor: Flavor;
+  /** Of a system-versioned table of MariaDB: the column that tells the versions of a row apart, and is in the key. */
+  readonly rowEnd: string | undefined;
 }
 
 const inList = (tables: readonly TableId[]) => ({
@@ -36,7 +40,7 @@ export async function describeTables(metadata: Metadata, tables: readonly TableI
   );
   const columns = await metadata.rows(
     `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS name, COLUMN_NAME AS col, DATA_TYPE AS type, COLUMN_TYPE AS full, IS_NULLABLE AS nullable,
-            CHARACTER_OCTET_LENGTH AS bytes, CHARACTER_SET_NAME AS charset, NUMERIC_PRECISION AS digits, NUMERIC_SCALE AS scale, DATETIME_PRECISION AS fraction, GENERATION_EXPRESSION AS generation
+            CHARACTER_OCTET_LENGTH AS bytes, CHARACTER_SET_NAME AS charset, NUMERIC_PRECISION AS digits, NUMERIC_SCALE AS scale, DATETIME_PRECISION AS fraction, GENERATION_EXPRESSION AS generation, COLUMN_DEFAULT AS preset
        FROM information_schema.COLUMNS WHERE (TABLE_SCHEMA, TABLE_NAME) IN ${sql} ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION`,
     values,
   );
@@ -49,10 +53,24 @@ export async function describeTables(metadata: Metadata, tables: readonly TableI
     const [table] = of(found, id);
     if (!table) return [];
     const own = of(columns, id);
-    const versions = text(table, 'kind') === 'SYSTEM VERSIONED' && !own.some((row) => text(row, 'generation') === 'ROW END');
+    const named = own.find((row) => text(row, 'generation') === 'ROW END');
+    const isVersioned = text(table, 'kind') === 'SYSTEM VERSIONED';
+    const versions = isVersioned && !named;
     const all = [...own.map((row) => describedColumn(row, flavor)), ...(versions ? hiddenVersions : [])];
-    return [describe(id, { engine: text(table, 'engine'), flavor }, all, of(keys, id), versions)];
+    const rowEnd = isVersioned ? (named ? text(named, 'col') : 'row_end') : undefined;
+    const about = { engine: text(table, 'engine'), flavor, defaults: defaultsOf(own, flavor), rowEnd };
+    return [describe(id, about, all, of(keys, id), versions)];
   });
+}
+
+/** MariaDB spells out the NULL of a column that has no other default. */
+function defaultsOf(columns: readonly Row[], flavor: Flavor): ReadonlySet<string> {
+  const presets = columns.filter((row) => {
+    const preset = row['preset'];
+    const isNull = preset === null || preset === undefined || (flavor === 'mariadb' && text(row, 'preset') === 'NULL');
+    return !isNull || text(row, 'generation') !== '';
+  });
+  return new Set(names(presets));
 }
 
 /**
@@ -66,7 +84,7 @@ const hiddenVersions = ['row_start', 'row_end'].map((name): BinlogColumn => {
 
 function describe(
   id: TableId,
-  about: Pick<TableDescription, 'engine' | 'flavor'>,
+  about: Pick<TableDescription, 'engine' | 'flavor' | 'defaults' | 'rowEnd'>,
   columns: readonly BinlogColumn[],
   keys: readonly Row[],
   versions: boolean,

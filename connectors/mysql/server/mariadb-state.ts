@@ -1,7 +1,7 @@
 /** What a MariaDB server has executed: its binlog's state by domain and server, and where its oldest file begins. */
 import type { Metadata } from './metadata.ts';
 import type { ExecutedSet } from '../position/executed.ts';
-import { MariadbGtids, gtidsInText, type MariadbGtid } from '../position/mariadb-gtid.ts';
+import { MariadbGtids, gtidsInText, mariadbGtidText, type MariadbGtid } from '../position/mariadb-gtid.ts';
 import { binlogFiles, noBinlog, type ServerState } from './state-questions.ts';
 
 export async function mariadbState(metadata: Metadata): Promise<ServerState> {
@@ -9,7 +9,7 @@ export async function mariadbState(metadata: Metadata): Promise<ServerState> {
   const { nowUs, offsetUs } = await metadata.clock();
   const [first] = await metadata.rows(
     `SELECT @@GLOBAL.log_bin AS log, @@GLOBAL.server_id AS id, @@GLOBAL.hostname AS host, @@GLOBAL.port AS port, @@GLOBAL.gtid_binlog_pos AS pos,
-            @@GLOBAL.gtid_binlog_state AS state, @@GLOBAL.gtid_slave_pos AS replicated`,
+            @@GLOBAL.gtid_binlog_state AS state, @@GLOBAL.gtid_slave_pos AS replicated, @@GLOBAL.gtid_strict_mode AS strict`,
   );
   if (!first || Number(first['log']) !== 1) throw noBinlog();
   const [status] = await metadata.rows(await metadata.statusStatement());
@@ -26,6 +26,7 @@ export async function mariadbState(metadata: Metadata): Promise<ServerState> {
     gtidMode: true,
     executed: MariadbGtids.parse(String(first['pos'])),
     has: (set) => history.has(set),
+    wentBack: (set) => (Number(first['strict']) === 0 ? history.wentBack(set) : undefined),
     reaches: (set) => history.reaches(set),
     files,
     end: { file: String(status['File']), offset: Number(status['Position']) },
@@ -74,6 +75,14 @@ export class MariadbHistory {
         (!this.#state.some(({ domain, server }) => domain === gtid.domain && server === gtid.server) &&
           this.#replicated.some(({ domain, sequence }) => domain === gtid.domain && sequence >= gtid.sequence)),
     );
+  }
+
+  /** A GTID whose own server is known with a lower sequence: it numbered again what came behind, unless it lost what came before. */
+  wentBack(set: ExecutedSet): string | undefined {
+    const found = gtidsInText(set.toString()).find((gtid) =>
+      this.#state.some((known) => isAtOrBehind(gtid, known) && !isAtOrBehind(known, gtid)),
+    );
+    return found && mariadbGtidText(found);
   }
 
   /** A GTID that begins the oldest file is enough when it is the last of its domain there; a domain that is not named begins at its first. */

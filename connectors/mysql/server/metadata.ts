@@ -133,6 +133,7 @@ export class Metadata implements AsyncDisposable {
     return {
       charsetOf: new Map(ids.map((row) => [Number(row['id']), String(row['name'])])),
       maxBytesOf: new Map(widths.map((row) => [String(row['name']), Number(row['bytes'])])),
+      ofSpatial: version.flavor === 'mariadb',
     };
   }
 

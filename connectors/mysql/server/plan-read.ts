@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CrossfadeError } from '../../../src/core/errors.ts';
 import type { Logger } from '../../../src/core/ports.ts';
 import type { Metadata } from './metadata.ts';
-import { diverged, purged, setting } from '../errors.ts';
+import { diverged, purged, sequenceWentBack, setting } from '../errors.ts';
 import { parseExecuted, type ExecutedSet } from '../position/executed.ts';
 import type { LastTransaction, MysqlPosition, PreparedXa } from '../position/position.ts';
 import { isBefore, type ReadPlan } from '../position/read-plan.ts';
@@ -37,6 +37,12 @@ export async function planRead(
       'SET PERSIST gtid_mode = ON; (by way of OFF_PERMISSIVE and ON_PERMISSIVE)',
     );
   for (let waitedMs = 0; !state.has(ours); waitedMs += replicaPollMs) {
+    const back = state.wentBack?.(ours);
+    if (back !== undefined && state.uuid === from.uuid)
+      throw sequenceWentBack(
+        `GTIDs of the domain of ${back} that are lower than it, which was read (or the server forgot that one; gtid_strict_mode is OFF)`,
+        ' For what was written since: "A new pipeline with the tables loaded again" in the runbook.',
+      );
     // Only a replica can be behind; the server itself that lacks what it once sent has lost it.
     if (waitedMs >= replicaWaitMs || state.uuid === from.uuid)
       throw diverged('its executed GTID set lacks transactions that the log holds');
@@ -44,6 +50,25 @@ export async function planRead(
     state = await serverState(metadata);
   }
   return { plan: planByGtid(from, ours, state, logger), state };
+}
+
+/** A new pipeline's way from `xaFrom` to `at`, its start: see startAtEnd. */
+export function planNewStart(at: MysqlPosition, xaFrom: MysqlPosition): ReadPlan {
+  const byGtid = at.gtid !== null && xaFrom.gtid !== null;
+  return {
+    from: { ...at, gtid: xaFrom.gtid },
+    uuid: at.uuid,
+    epoch: at.epoch,
+    byGtid,
+    seedGtids: false,
+    prove: null,
+    held: [],
+    skipUntil: [],
+    ...(byGtid ? { passUntil: parseExecuted(at.gtid, at.flavor) } : {}),
+    dumpGtids: xaFrom.gtid ?? '',
+    dumpFrom: { file: xaFrom.file, offset: xaFrom.pos },
+    end: { file: at.file, offset: at.pos },
+  };
 }
 
 const names = { mysql: 'MySQL', mariadb: 'MariaDB' } as const;

@@ -14,6 +14,8 @@ export interface ServerState {
   readonly executed: ExecutedSet;
   /** It executed all of `set`. */
   has(set: ExecutedSet): boolean;
+  /** MariaDB without gtid_strict_mode: the GTID of `set` behind which its own server wrote a lower one, if that is why `has` fails. */
+  wentBack?(set: ExecutedSet): string | undefined;
   /** Everything behind `set` is still in its binlog. */
   reaches(set: ExecutedSet): boolean;
   /** Binlog files by name, with their sizes. */

@@ -26,6 +26,8 @@ export function writtenTable(tokens: readonly string[], database: string): Table
 function targetOf(reader: TokenReader, database: string): TableId | undefined {
   const verb = reader.take().toUpperCase();
   if (verb === 'CREATE') {
+    reader.takes('OR', 'REPLACE');
+    reader.takes('TEMPORARY');
     if (!reader.takes('TABLE')) return undefined;
     reader.takes('IF', 'NOT', 'EXISTS');
     return reader.table(database);

@@ -23,9 +23,12 @@ export class BinlogCursor {
     this.next = offset;
   }
 
-  /** What comes is not before this place. */
+  /**
+   * What comes is not before this place, or not far: on a busy server the end of the binlog is asked together with what was
+   * executed, and what was written then but not executed yet lies before it.
+   */
   atLeast({ file, offset }: Place): void {
-    if (file === this.file && offset > this.next) this.next = offset;
+    if (file === this.file && offset - beyond32Bits / 2 > this.next) this.next = offset - beyond32Bits / 2;
   }
 
   /** Only forward is possible, so the nearest offset ahead is meant. */

@@ -53,7 +53,7 @@ const missedHeartbeats = 3;
 
 export class BinlogStream implements Disposable {
   readonly #zongji: ZongJi;
-  readonly #reader: BinlogReader;
+  readonly #reader: BinlogReader<Outbox>;
   readonly #outbox: Outbox;
   /** A transaction that does not fit into memory takes its time; what the socket still brings waits behind it. */
   readonly #inTurn: InTurn;
@@ -64,19 +64,16 @@ export class BinlogStream implements Disposable {
 
   constructor(settings: MysqlSettings, dump: Dump) {
     this.#doing = `reading the binlog of ${serverName(settings)}`;
-    this.#reader = new BinlogReader(dump.plan, dump.reader);
     this.#zongji = new ZongJi(connectionOptions(settings));
     const inside = this.#zongji as unknown as ZongjiInside;
-    this.#outbox = new Outbox(
-      { position: () => this.#reader.position(), throughUs: () => this.#reader.throughUs(), caughtUp: () => this.#reader.caughtUp() },
-      { pause: () => inside.connection?.pause(), resume: () => this.#inTurn.busy || inside.connection?.resume() },
-    );
+    const valve = { pause: () => inside.connection?.pause(), resume: () => this.#inTurn.busy || inside.connection?.resume() };
+    this.#reader = new BinlogReader(dump.plan, dump.reader, (progress) => new Outbox(progress, valve));
+    this.#outbox = this.#reader.outbox;
     this.#inTurn = new InTurn({
       pause: () => inside.connection?.pause(),
       resume: () => this.#outbox.paused || inside.connection?.resume(),
       failed: (error) => this.#fail(error instanceof CrossfadeError ? error : asCrossfadeError(error)),
     });
-    this.#reader.connect(this.#outbox);
     this.#zongji.on('error', (error: unknown) => this.#fail(error));
     this.#zongji.on('ready', () => this.#prepare(inside, settings.heartbeatSeconds));
     this.#zongji.start(startOptions(dump));
@@ -181,7 +178,13 @@ export class BinlogStream implements Disposable {
   }
 }
 
-function startOptions({ plan, serverId }: Dump): { serverId: number; gtidSet?: string; filename?: string; position?: number } {
+/** What the dump command is asked for. */
+export function startOptions({ plan, serverId }: Pick<Dump, 'plan' | 'serverId'>): {
+  serverId: number;
+  gtidSet?: string;
+  filename?: string;
+  position?: number;
+} {
   if (plan.byGtid && !plan.seedGtids) return { serverId, gtidSet: plan.dumpGtids };
   // The dump command has 32 bits for an offset; what lies beyond is reached from the file's start.
   return { serverId, filename: plan.dumpFrom.file, position: plan.dumpFrom.offset > 0xffffffff ? 4 : plan.dumpFrom.offset };

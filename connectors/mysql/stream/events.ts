@@ -64,7 +64,8 @@ const treatments: Readonly<Record<number, Treatment>> = {
   25: rows('delete rows', 1),
   26: {
     stop: 'INCIDENT: the server itself says that its binlog lost changes',
-    remedy: "Nobody knows what is missing, so the targets' tables must be loaded again. The server's error log says why.",
+    remedy:
+      'Nobody knows what is missing: follow "A new pipeline with the tables loaded again" in the runbook, with a position behind it. The server\'s error log says why.',
   },
   27: { handle: 'heartbeat' },
   28: 'ignore', // IGNORABLE

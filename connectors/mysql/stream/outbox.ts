@@ -30,6 +30,9 @@ export interface Valve {
   resume(): void;
 }
 
+/** What the reader knows of it. */
+export type Outlet = Pick<Outbox, 'open' | 'commit' | 'part' | 'beat' | 'room' | 'full' | 'paused'>;
+
 export class Outbox {
   readonly #progress: Progress;
   readonly #valve: Valve;

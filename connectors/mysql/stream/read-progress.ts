@@ -1,7 +1,7 @@
 /** How far reading has come, what the transaction at hand is for, and whether this is still the history that we know. */
 import type { CrossfadeError } from '../../../src/core/errors.ts';
 import type { BinlogCursor } from './binlog-cursor.ts';
-import { diverged, unsupportedEvent } from '../errors.ts';
+import { diverged, sequenceWentBack } from '../errors.ts';
 import { parseExecuted, type ExecutedSet } from '../position/executed.ts';
 import type { Place } from '../position/place.ts';
 import { positionText, type LastTransaction, type PreparedXa } from '../position/position.ts';
@@ -99,7 +99,7 @@ export class ReadProgress {
     this.#again = passes || isHeld(this.#plan, gtid, from);
     this.#purpose = 'deliver';
     if (last && (last.gtid === null ? last.file === from.file && last.pos === from.offset : gtid === last.gtid)) this.#purpose = 'prove';
-    else if (this.#again || startLiesAhead(this.#plan, from)) this.#purpose = 'skip';
+    else if (this.#again || startLiesAhead(this.#plan, from) || this.#isBeforeNewStart(gtid)) this.#purpose = 'skip';
     else if (last && (this.#plan.uuid === this.#plan.from.uuid || isFull)) throw this.notMet();
     else if (!last) this.#begin();
     if (this.#purpose === 'deliver' && gtid !== null) this.#expectNew(gtid);
@@ -108,13 +108,15 @@ export class ReadProgress {
     if (this.#purpose === 'prove' && moved && this.#epoch === this.#plan.from.epoch) this.#epoch += 1;
   }
 
+  /** What a new pipeline passes over; its GTIDs are not in the set yet, since they come in order. */
+  #isBeforeNewStart(gtid: string | null): boolean {
+    return gtid !== null && this.#plan.passUntil?.has(gtid) === true;
+  }
+
   /** On MariaDB a position tells what was read only as long as the sequences of a domain grow. */
   #expectNew(gtid: string): void {
     if (this.#plan.from.flavor !== 'mariadb' || !this.#gtids?.has(gtid)) return;
-    throw unsupportedEvent(
-      `GTID ${gtid} behind ${this.#gtids.predecessor(gtid)} of the same domain`,
-      'Run on every server of the topology: SET GLOBAL gtid_strict_mode = ON; then sequences can only grow.',
-    );
+    throw sequenceWentBack(`GTID ${gtid} behind ${this.#gtids.predecessor(gtid)} of the same domain`);
   }
 
   /** See PreparedXa and LastTransaction. */

@@ -3,7 +3,7 @@ import { tableName } from '../../../src/core/change.ts';
 import { CrossfadeError } from '../../../src/core/errors.ts';
 import type { RowChange } from '../../../src/core/source-port.ts';
 import { BinlogCursor } from './binlog-cursor.ts';
-import { corruptEvent, unsupportedEvent } from '../errors.ts';
+import { corruptEvent, unreachable, unsupportedEvent } from '../errors.ts';
 import { parseCompressedQuery, parseLoadQuery, parseQuery, parseRotate, type QueryEvent } from './event-bodies.ts';
 import {
   belongsInside,
@@ -23,10 +23,10 @@ import { parseGtidEvent, parsePreviousGtids, parseTaggedGtidEvent } from './gtid
 import { HeartbeatClock } from './heartbeat.ts';
 import { undescribed } from '../rows/mariadb-columns.ts';
 import { parseGtidList, parseMariadbGtidEvent } from './mariadb-events.ts';
-import type { Outbox } from './outbox.ts';
+import type { Outlet, Progress } from './outbox.ts';
 import { parsePayload, readPayload } from './payload.ts';
 import { placeText } from '../position/place.ts';
-import { startLiesAhead, type ReadPlan } from '../position/read-plan.ts';
+import { mayEndTorn, startLiesAhead, type ReadPlan } from '../position/read-plan.ts';
 import type { ReaderOptions } from './reader-options.ts';
 import { ReadProgress } from './read-progress.ts';
 import { RowEvents, type RowsForm } from './row-events.ts';
@@ -34,7 +34,8 @@ import { withWayPast } from '../position/way-past.ts';
 import { StatementEvents } from './statement-events.ts';
 import { TransactionAssembler, type EndedTransaction, type TransactionReceiver } from '../transaction/transaction-assembler.ts';
 
-export class BinlogReader implements TransactionReceiver, Disposable {
+export class BinlogReader<Out extends Outlet = Outlet> implements TransactionReceiver, Disposable {
+  readonly outbox: Out;
   readonly #plan: ReadPlan;
   readonly #cursor = new BinlogCursor();
   readonly #progress: ReadProgress;
@@ -46,12 +47,14 @@ export class BinlogReader implements TransactionReceiver, Disposable {
   /** Of an event inside a compressed transaction. */
   readonly #inner = new EventHeader();
   #insidePayload = false;
-  #outbox: Outbox | undefined;
   #checksums = true;
 
-  constructor(plan: ReadPlan, options: ReaderOptions) {
+  /** The reader puts into what `openOutbox` answers, and that asks the reader how far it is. */
+  constructor(plan: ReadPlan, options: ReaderOptions, openOutbox: (progress: Progress) => Out) {
     this.#plan = plan;
-    this.#progress = new ReadProgress(plan, this.#cursor, () => this.#outbox?.open());
+    const throughUs = () => this.#progress.throughUs;
+    this.outbox = openOutbox({ position: () => this.position(), throughUs, caughtUp: () => this.caughtUp() });
+    this.#progress = new ReadProgress(plan, this.#cursor, () => this.outbox.open());
     this.#clock = new HeartbeatClock(options.heartbeatUs, options.clockOffsetUs);
     const { partBytes, untransactional } = options;
     const assembling = { partBytes, untransactional, tableNameOf: (schema: RowChange['schema']) => tableName(schema.table) };
@@ -60,16 +63,8 @@ export class BinlogReader implements TransactionReceiver, Disposable {
     this.#statements = new StatementEvents(options, this.#rows.shapes, this.#assembler);
   }
 
-  /** The outbox asks the reader for positions, the reader puts into the outbox. */
-  connect(outbox: Outbox): void {
-    this.#outbox = outbox;
-  }
-
   position(): string {
     return this.#progress.position(this.#assembler.openXa);
-  }
-  throughUs(): number {
-    return this.#progress.throughUs;
   }
   caughtUp(): boolean {
     return this.#progress.caughtUp(this.#assembler.atHand?.from);
@@ -197,6 +192,7 @@ export class BinlogReader implements TransactionReceiver, Disposable {
         if (!this.#header.mayBeIgnored) throw unsupportedEvent('START_ENCRYPTION: what follows it cannot be read', decryptRemedy);
         return;
       case 'format':
+        this.#fileEnds();
         return this.#progress.formatCame();
     }
   }
@@ -211,13 +207,28 @@ export class BinlogReader implements TransactionReceiver, Disposable {
     const { file, offset } = parseRotate(b, body, end);
     this.#cursor.enter(file, offset);
     // A file's own ROTATE ends it; the one made for this connection only says where we are.
-    if (this.#assembler.open) throw corruptEvent('a file ends inside a transaction', this.#where());
+    this.#fileEnds();
     this.#progress.entered();
+  }
+
+  /**
+   * A MariaDB server that died while it wrote leaves the file as it was, the beginning of a transaction at its end; what was not
+   * written whole was not committed, and its GTID is given again.
+   */
+  #fileEnds(): void {
+    if (!this.#assembler.open) return;
+    if (this.#plan.from.flavor !== 'mariadb') throw corruptEvent('a file ends inside a transaction', this.#where());
+    if (!this.#assembler.discard())
+      throw unreachable('the server was restarted: its binlog ends inside a transaction that we had begun to read');
+  }
+
+  mayBeTorn(): boolean {
+    return mayEndTorn(this.#plan, this.#cursor.file);
   }
 
   #begin(start: GroupStart, undecided = false): void {
     const from = this.#cursor.place;
-    this.#progress.transactionBegins(start.gtid === '' ? null : start.gtid, from, this.#outbox?.full === true);
+    this.#progress.transactionBegins(start.gtid === '' ? null : start.gtid, from, this.outbox.full);
     this.#statements.undecided = undecided;
     const { epoch, purpose } = this.#progress;
     this.#assembler.begin(start, from, this.#header.serverId, this.#header.timestampSeconds, epoch, purpose === 'deliver');
@@ -255,16 +266,16 @@ export class BinlogReader implements TransactionReceiver, Disposable {
   }
 
   part(changes: readonly RowChange[], bytes: number): void {
-    if (!this.#progress.isProven && this.#outbox?.full) throw this.#progress.notMet();
-    this.#outbox?.part(changes, bytes);
+    if (!this.#progress.isProven && this.outbox.full) throw this.#progress.notMet();
+    this.outbox.part(changes, bytes);
   }
 
   end(ended: EndedTransaction, changes: readonly RowChange[], bytes: number): void {
-    if (this.#progress.transactionEnded(ended)) this.#outbox?.commit(changes, bytes);
+    if (this.#progress.transactionEnded(ended)) this.outbox.commit(changes, bytes);
   }
 
   room(): Promise<void> | undefined {
-    return this.#outbox?.room();
+    return this.outbox.room();
   }
   predecessor(gtid: string): string | null {
     return this.#progress.predecessor(gtid);
@@ -273,8 +284,8 @@ export class BinlogReader implements TransactionReceiver, Disposable {
   #heartbeat(): void {
     this.#cursor.skipTo(this.#header.logPos, this.#plan.end);
     if (!this.#progress.serverWaits() || this.#assembler.open) return;
-    if (this.#outbox?.paused === false) this.#progress.isIdle(this.#clock.sentUs());
-    this.#outbox?.beat();
+    if (!this.outbox.paused) this.#progress.isIdle(this.#clock.sentUs());
+    this.outbox.beat();
   }
 }
 

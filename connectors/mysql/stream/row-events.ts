@@ -1,5 +1,4 @@
 /** Events that hold rows: from their bytes to the transaction at hand. */
-import { CrossfadeError } from '../../../src/core/errors.ts';
 import { corruptEvent } from '../errors.ts';
 import { JsonOut } from '../values/row-out.ts';
 import { inflated } from './mariadb-events.ts';
@@ -54,7 +53,7 @@ export class RowEvents {
       } else if (shape.mapped) decodeRows(bytes, rowsEnd, kind, header, shape, this.#out, this.#assembler, where);
       else this.#assembler.skipped(countRows(bytes, rowsEnd, kind, header, shape, where));
     } catch (error) {
-      if (delivers || !(error instanceof CrossfadeError)) throw error;
+      if (delivers) throw error;
       this.#assembler.failed(error);
     }
   }

@@ -1,10 +1,10 @@
 /** Statements in the binlog: judged by what they do to captured tables, and then a step of the transaction at hand. */
-import { tableName, type TableSchema } from '../../../src/core/change.ts';
+import type { TableId, TableSchema } from '../../../src/core/change.ts';
 import { charset, decodeText } from '../charsets/charsets.ts';
 import type { QueryEvent } from './event-bodies.ts';
 import { placeText, type Place } from '../position/place.ts';
 import type { ReaderOptions } from './reader-options.ts';
-import { refuseStatement } from '../statements/refusals.ts';
+import { capturedName, refuseStatement } from '../statements/refusals.ts';
 import type { Shapes } from '../rows/shapes.ts';
 import { meaningOf, type StatementMeaning } from '../statements/statement.ts';
 import type { TransactionAssembler } from '../transaction/transaction-assembler.ts';
@@ -34,16 +34,17 @@ export class StatementEvents {
   }
 
   #judge(meaning: StatementMeaning, database: string, place: Place): void {
-    const schema = meaning.kind === 'truncates' ? this.#schemaOf(tableName(meaning.table)) : undefined;
+    const schema = meaning.kind === 'truncates' ? this.#schemaOf(meaning.table) : undefined;
     if (schema) return this.#assembler.truncate(schema, place.offset);
-    const { tables, unkeyed } = this.#options;
-    refuseStatement(meaning, { mapped: tables.mapped, unkeyed, database, place: placeText(place) });
+    const { tables, unkeyed, untransactional, foldsNames } = this.#options;
+    refuseStatement(meaning, { mapped: tables.mapped, unkeyed, untransactional, foldsNames, database, place: placeText(place) });
   }
 
   /** Of a captured table, as its rows had it last; without rows so far, as the server described it when reading began. */
-  #schemaOf(name: string): TableSchema | undefined {
-    if (!this.#options.tables.mapped.has(name)) return undefined;
-    return this.#shapes.latest(name)?.decoder.schema ?? this.#options.tables.described?.get(name);
+  #schemaOf(table: TableId): TableSchema | undefined {
+    const { tables, foldsNames } = this.#options;
+    const name = capturedName(table, tables.mapped, foldsNames);
+    return name === undefined ? undefined : (this.#shapes.latest(name)?.decoder.schema ?? tables.described?.get(name));
   }
 
   /** A name that cannot be read right might be the one of a captured table, so a client's own character set is minded. */

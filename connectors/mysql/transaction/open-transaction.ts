@@ -5,6 +5,7 @@ import type { CrossfadeError } from '../../../src/core/errors.ts';
 import type { RowChange, Transaction } from '../../../src/core/source-port.ts';
 import { unsupportedEvent } from '../errors.ts';
 import { HeldRows, type HeldRow } from './held-rows.ts';
+import { Savepoints } from './savepoints.ts';
 import { placeText, type Place } from '../position/place.ts';
 import { crc32 } from '../crc32.ts';
 
@@ -39,8 +40,7 @@ export class Group {
   /** Rows that were passed on in parts. */
   #passed = 0;
   #held: HeldRows | undefined;
-  /** By name: how many rows there were. */
-  readonly #savepoints = new Map<string, number>();
+  readonly savepoints = new Savepoints();
   #print: number;
   #printed = '';
 
@@ -58,10 +58,6 @@ export class Group {
     this.begun = true;
     this.xid = xid;
     this.hold();
-  }
-
-  get held(): HeldRows | undefined {
-    return this.#held;
   }
 
   /** Rows wait from here on, and go nowhere before the transaction's end: until then they may be taken back. */
@@ -93,25 +89,17 @@ export class Group {
     this.bytes += (change.before?.length ?? 0) + (change.after?.length ?? 0);
   }
 
-  get hasSavepoints(): boolean {
-    return this.#savepoints.size > 0;
-  }
   savepoint(name: string): void {
-    this.#savepoints.set(name, this.#count);
+    this.savepoints.set(name, this.#passed + (this.#held?.count ?? this.changes.length));
   }
 
-  get #count(): number {
-    return this.#passed + (this.#held?.count ?? this.changes.length);
+  /** A part of it went ahead. */
+  get isPassedOn(): boolean {
+    return this.#passed > 0;
   }
 
   rollbackTo(name: string, staysIn: (schema: TableSchema) => boolean, place: Place): void {
-    const count = this.#savepoints.get(name);
-    if (count === undefined)
-      throw unsupportedEvent(
-        `ROLLBACK TO a savepoint that was not set, at ${placeText(place)}`,
-        'Report this with the output of mysqlbinlog at that place.',
-      );
-    this.rollback(count, staysIn, place);
+    this.rollback(this.savepoints.rollbackTo(name, placeText(place)), staysIn, place);
   }
 
   /** Takes back what came after the first `count` rows, but for tables that do not roll back. */

@@ -50,7 +50,7 @@ export class PreparedTransactions implements Disposable {
   take(xid: string, place: string): HeldRows | undefined {
     const prepared = this.#byXid.get(xid);
     if (prepared?.failure) throw prepared.failure;
-    if (!prepared || (prepared.entry.captured && !prepared.rows)) throw notSeen(place);
+    if (!prepared || (prepared.entry.captured && !prepared.rows)) throw notSeen(xid, place);
     this.#byXid.delete(xid);
     return prepared.rows;
   }
@@ -61,9 +61,9 @@ export class PreparedTransactions implements Disposable {
   }
 }
 
-function notSeen(place: string): CrossfadeError {
+function notSeen(xid: string, place: string): CrossfadeError {
   return unsupportedEvent(
-    `at ${place} the XA COMMIT of a transaction whose XA PREPARE lies before everything that was read: its rows are not known`,
-    'Start a new pipeline where no XA transaction is open (XA RECOVER shows those that are); see the runbook.',
+    `at ${place} the XA COMMIT of ${xid}, whose XA PREPARE lies before everything that was read (or was never in the binlog: sql_log_bin = 0): its rows are not known`,
+    'What it wrote into captured tables must be brought over by hand: ask the application that committed it, and SELECT those rows in the source. With a start that a person names, take one at which XA RECOVER was empty.',
   );
 }

@@ -1,9 +1,9 @@
 /**
- * From events to transactions: which rows belong together, whether they were kept, and where in the source that was.
- * Every way that a group of events can begin and end is here, and what is not foreseen stops the stream.
+ * From events to transactions: which rows belong together, whether they were kept, and where in the source that was. Every way
+ * that a group of events can begin and end is here; what is not foreseen stops the stream.
  */
 import type { TableSchema } from '../../../src/core/change.ts';
-import type { CrossfadeError } from '../../../src/core/errors.ts';
+import { CrossfadeError } from '../../../src/core/errors.ts';
 import type { RowChange, Transaction } from '../../../src/core/source-port.ts';
 import { versionPrefix } from '../../../src/core/version.ts';
 import { corruptEvent } from '../errors.ts';
@@ -28,6 +28,8 @@ export interface TransactionReceiver {
   end(ended: EndedTransaction, changes: readonly RowChange[], bytes: number): void;
   /** Undefined: there is room for more; else a promise of it. */
   room(): Promise<void> | undefined;
+  /** What is read may end in the middle of a transaction that was never committed. */
+  mayBeTorn(): boolean;
   /** MariaDB: the GTID in front of this one in its domain; see PreparedXa. */
   predecessor(gtid: string): string | null;
 }
@@ -106,9 +108,9 @@ export class TransactionAssembler implements RowReceiver, Disposable {
   }
 
   /** Rows that are only held cannot be read: that stops the stream when they are wanted, and not before. */
-  failed(error: CrossfadeError): void {
+  failed(error: unknown): void {
     const group = this.#expectGroup();
-    if (group.counts) throw error;
+    if (group.counts || !(error instanceof CrossfadeError)) throw error;
     group.mappedRows = true;
     group.failure ??= error;
   }
@@ -140,11 +142,10 @@ export class TransactionAssembler implements RowReceiver, Disposable {
     this.row(schema, 't', null, null, noBytes, null);
   }
 
-  /** A part that is passed on cannot be taken back, so behind a savepoint nothing is. */
+  /** A part that is passed on cannot be taken back: behind a savepoint none is, nor where the end may be missing. */
   #part(group: Group): void {
-    if (group.hasSavepoints) return group.hold();
-    this.#receiver.part(group.changes, group.bytes);
-    group.passOn();
+    if (group.savepoints.any || this.#receiver.mayBeTorn()) group.hold();
+    else this.#passOn(group);
   }
 
   /** Answers a promise when the end of a transaction with rows in a file takes its time. */
@@ -163,7 +164,7 @@ export class TransactionAssembler implements RowReceiver, Disposable {
       case 'savepoint':
         return group.savepoint(meaning.name);
       case 'rollback to':
-        return group.rollbackTo(meaning.name, this.#staysIn, place);
+        return this.#rollbackTo(group, meaning.name, place);
       case 'xa commit':
         return this.#xaCommit(group, meaning.xid, place);
       case 'xa rollback':
@@ -268,6 +269,22 @@ export class TransactionAssembler implements RowReceiver, Disposable {
     return this.#end(group);
   }
 
+  #rollbackTo(group: Group, name: string, place: Place): void {
+    try {
+      group.rollbackTo(name, this.#staysIn, place);
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  /** Its end is missing: it was never committed. False: a part of it went ahead. */
+  discard(): boolean {
+    if (this.#group?.isPassedOn) return false;
+    this.#group?.giveAway()?.[Symbol.dispose]();
+    this.#group = undefined;
+    return true;
+  }
+
   readonly #staysIn = (schema: TableSchema): boolean => this.#options.untransactional.has(this.#options.tableNameOf(schema));
 
   [Symbol.dispose](): void {
@@ -275,5 +292,3 @@ export class TransactionAssembler implements RowReceiver, Disposable {
     this.#prepared[Symbol.dispose]();
   }
 }
-
-export type { Place } from '../position/place.ts';
