@@ -92,7 +92,7 @@ describe('targets that a person made', () => {
     await expect(store(source, type, value)).rejects.toMatchObject({ code: 'TARGET_COLUMN_TYPE', fault: 'fatal' });
   });
 
-  test('a missing column stops with the ALTER TABLE, a missing table with the CREATE TABLE, a missing key with its statement', async () => {
+  test('a missing column stops and sends to check, which knows what the rows that are there need; a missing table stops with the CREATE TABLE, a missing key with its statement', async () => {
     const schema = tableOf('absent', ['id'], [column('id', { nullable: false }), column('size', { bits: 64, unsigned: true })]);
     const write = async () => {
       const sink = await fixture.open([mappingTo(schema)]);
@@ -108,7 +108,8 @@ describe('targets that a person made', () => {
     const create = await statement('TARGET_TABLE_MISSING');
     expect(create).toBe('CREATE TABLE "public"."absent" (\n  "id" integer NOT NULL,\n  "size" numeric(20),\n  PRIMARY KEY ("id")\n);');
     await fixture.execute('CREATE TABLE absent (id integer NOT NULL)');
-    await fixture.execute(await statement('TARGET_COLUMN_MISSING'));
+    expect(await statement('TARGET_COLUMN_MISSING')).toContain('Run `crossfade check`');
+    await fixture.execute('ALTER TABLE absent ADD COLUMN size numeric(20)');
     await fixture.execute(await statement('TARGET_KEY_MISSING'));
     await write();
     expect(await fixture.rows('SELECT * FROM absent')).toEqual([['1', '18446744073709551615']]);
