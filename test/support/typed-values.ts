@@ -265,13 +265,17 @@ class Comparison {
   }
 }
 
-const short = (value: unknown): string => {
-  const text =
-    typeof value === 'string' ? JSON.stringify(value) : Object.is(value, -0) ? '-0' : (JSON.stringify(value, plainBig) ?? 'nothing');
-  return text.length > 120 ? `${text.slice(0, 60)}…${text.slice(-50)} (${text.length})` : text;
-};
+const written = (value: unknown): string =>
+  typeof value === 'string' ? JSON.stringify(value) : Object.is(value, -0) ? '-0' : (JSON.stringify(value, plainBig) ?? 'nothing');
+/** The beginning, and where it first differs from what it should be. */
+function short(value: unknown, other: unknown = value): string {
+  const [text, against] = [written(value), written(other)];
+  if (text.length <= 120) return text;
+  const differs = Math.max(60, [...text].findIndex((character, at) => character !== against[at]) - 20);
+  return `${text.slice(0, 60)}…${text.slice(differs, differs + 100)}… (${text.length})`;
+}
 const plainBig = (_key: string, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value);
 
 function told({ type }: ValueColumn, where: string, text: unknown, is: unknown, should: unknown): string {
-  return `${type.slice(0, 60)}, SELECT says ${short(text)}: ${where} has ${short(is)}, not ${short(should)}`;
+  return `${type.slice(0, 60)}, SELECT says ${short(text)}: ${where} has ${short(is, should)}, not ${short(should, is)} (SEED=${seed})`;
 }
