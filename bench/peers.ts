@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 import type { Server } from '../stack/server.ts';
+import { meterBackends } from './backend-meter.ts';
 import { changesOf } from './data-set.ts';
 import type { Loaded } from './load.ts';
 
@@ -12,6 +13,8 @@ export interface Reference {
   readonly name: string;
   /** Changes a second. */
   readonly value: number;
+  /** Of the server's process, a row; where it was measured. */
+  readonly cpuUs?: number;
 }
 
 /** `mysqlbinlog --raw` of the very files that hold the set: the transport alone, nothing decoded. Undefined where it is not at hand. */
@@ -68,11 +71,16 @@ export async function copyAndUpsert(
       script,
       `BEGIN;\nCREATE TEMP TABLE staging (LIKE ${table}) ON COMMIT DROP;\n\\copy staging FROM '${file}'\nINSERT INTO ${table}_peer SELECT * FROM staging ON CONFLICT (id) DO UPDATE ${assignments};\nCOMMIT;\n`,
     );
-    const startedMs = performance.now();
-    await run(psql, [url, '-qX', '-v', 'ON_ERROR_STOP=1', '-f', script]);
-    const value = (rows * 1000) / (performance.now() - startedMs);
+    const named = new URL(url);
+    named.searchParams.set('application_name', 'bench_peer');
+    const work = async () => {
+      const startedMs = performance.now();
+      await run(psql, [named.href, '-qX', '-v', 'ON_ERROR_STOP=1', '-f', script]);
+      return (rows * 1000) / (performance.now() - startedMs);
+    };
+    const { answer: value, cpuUs } = await meterBackends(url, 'bench_peer', work);
     await run(psql, [url, '-qX', '-c', `DROP TABLE ${table}_peer`]);
-    return { name: 'psql COPY + upsert', value };
+    return { name: 'psql COPY + upsert', value, cpuUs: cpuUs / rows };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -16,6 +16,11 @@ export function peakRssMbOf(pid: number): number {
   return Number(/^VmHWM:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) / 1024;
 }
 
+/** The resident set of a process now. */
+export function rssMbOf(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) / 1024;
+}
+
 function read(path: string): string {
   try {
     return readFileSync(path, 'utf8');

@@ -2,6 +2,7 @@ import { createConnection } from 'mysql2/promise';
 import type { Client } from 'pg';
 
 import { startStack, type Stack } from '../stack/stack.ts';
+import { meterBackends } from './backend-meter.ts';
 import { benchService, makeConfig } from './config-file.ts';
 import { bulkSet, changesOf, oltpSet, recordsOf, rowsOf, tableDefinition } from './data-set.ts';
 import { decodeFigures } from './decode.ts';
@@ -10,6 +11,7 @@ import { figure, type Figure, type Measured } from './figure.ts';
 import { measureLatency } from './latency.ts';
 import { benchDatabase, executedGtids, load, type Loaded } from './load.ts';
 import { binlogTransport, copyAndUpsert, type Reference } from './peers.ts';
+import { produceFigures } from './produce.ts';
 import type { Say } from './say.ts';
 import { runStage, type FromStage } from './stage.ts';
 import { connectPostgres, emptyTarget, mysqlDigest, prove } from './target.ts';
@@ -19,9 +21,12 @@ export const figureNames = [
   'decode-oltp',
   'stages-bulk',
   'stages-oltp',
+  'apply-bulk',
+  'apply-oltp',
   'end-to-end-bulk',
   'end-to-end-oltp',
   'latency',
+  'produce',
 ] as const;
 
 export interface BenchOptions {
@@ -40,6 +45,8 @@ interface Bench extends BenchOptions {
 
 export async function runFigures(options: BenchOptions): Promise<void> {
   const { say, only, scale } = options;
+  if (only.includes('produce')) await produceFigures(options);
+  if (only.every((name) => name === 'produce')) return;
   await using stack = await startStack({ servers: ['mysql', 'postgres'], log: (line) => say.line(line), isPrivate: true });
   const postgresUrl = await makeDatabases(stack);
   const client = await connectPostgres(postgresUrl);
@@ -50,10 +57,11 @@ export async function runFigures(options: BenchOptions): Promise<void> {
       const wantsStages = only.includes(`stages-${set.name}`);
       const wantsAll = only.includes(`end-to-end-${set.name}`);
       const wantsDecode = only.includes(`decode-${set.name}`);
-      if (!wantsStages && !wantsAll && !wantsDecode) continue;
+      const wantsApply = only.includes(`apply-${set.name}`) && !wantsStages;
+      if (!wantsStages && !wantsApply && !wantsAll && !wantsDecode) continue;
       const loaded = await load(stack.urls.mysql, set, say);
       if (wantsDecode) await decodeFigures({ url: stack.urls.mysql, say, add: options.add }, loaded);
-      if (wantsStages) await stageFigures(bench, loaded);
+      if (wantsStages || wantsApply) await stageFigures(bench, loaded, wantsApply);
       if (wantsAll) await endToEndFigures(bench, loaded);
     }
     if (only.includes('latency')) await latencyFigures(bench);
@@ -100,19 +108,26 @@ function adder(
 }
 
 /** Capture alone into a new log, then apply alone from that log into an empty table. */
-async function stageFigures(bench: Bench, loaded: Loaded): Promise<void> {
+async function stageFigures(bench: Bench, loaded: Loaded, isApplyAlone: boolean): Promise<void> {
   const { set } = loaded;
   const { say, client } = bench;
   using config = configFor(bench, loaded, `stage_${set.name}`);
   await emptyTarget(client, set.table);
   const task = { configPath: config.configPath, records: recordsOf(set), deadlineSeconds: 240 };
   const captured = await say.during(`capture → log, ${set.name}`, () => runStage({ ...task, part: 'capture' }));
-  const reference = await transport(bench, loaded);
-  addStage(adder(bench, `capture_to_log.${set.name}`), captured, changesOf(set), { reference });
-  const applied = await say.during(`log → Postgres, ${set.name}`, () => runStage({ ...task, part: 'apply', service: benchService }));
+  if (!isApplyAlone) {
+    const reference = await transport(bench, loaded);
+    addStage(adder(bench, `capture_to_log.${set.name}`), captured, changesOf(set), { reference });
+  }
+  const apply = () => say.during(`log → Postgres, ${set.name}`, () => runStage({ ...task, part: 'apply', service: benchService }));
+  const { answer: applied, cpuUs } = await meterBackends(bench.postgresUrl, 'crossfade %', apply);
   const isRight = await isProven(bench, loaded);
   const peer = await upsert(bench, loaded);
-  addStage(adder(bench, `log_to_postgres.${set.name}`), applied, changesOf(set), { reference: peer, isRight });
+  const add = adder(bench, `log_to_postgres.${set.name}`);
+  addStage(add, applied, changesOf(set), { reference: peer, isRight });
+  // The reference has one statement a row of the end state, so only without updates and deletes are the two the same work.
+  const reference = peer?.cpuUs === undefined ? undefined : { name: peer.name, value: peer.cpuUs };
+  add('target_cpu', cpuUs / changesOf(set), 'µs/change', { reference });
 }
 
 function addStage(add: ReturnType<typeof adder>, stage: FromStage, changes: number, more: Pick<Measured, 'reference' | 'isRight'>): void {

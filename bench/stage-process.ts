@@ -79,6 +79,8 @@ function partOf(task: StageTask, config: ReturnType<typeof loadConfig>, timing: 
       timing.add(records);
     },
     lag: () => undefined,
+    stands: () => undefined,
+    kept: () => undefined,
   };
   return applyPart(config, service, meters, tools);
 }

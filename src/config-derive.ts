@@ -94,7 +94,9 @@ function serviceClashes(service: string, file: ServiceFile) {
   const tables = Object.keys(file.tables);
   const clashes: { path: Path; message: string; at: 'key' | 'value' }[] = [];
   if (tables.length === 0) clashes.push({ path: ['services', service, 'tables'], message: 'name at least one table', at: 'key' });
-  const { naming, whenEmpty } = describeTarget(file.target.kind);
+  const { naming, whenEmpty, noQuarantine } = describeTarget(file.target.kind);
+  if (file.onPoison === 'quarantine' && noQuarantine !== undefined)
+    clashes.push({ path: ['services', service, 'onPoison'], message: noQuarantine, at: 'value' });
   const owner = new Map<string, string>();
   for (const [index, { source, target }] of deriveMappings(file).entries()) {
     const path = ['services', service, 'tables', tables[index] as string];

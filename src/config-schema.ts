@@ -1,9 +1,11 @@
 /** The shape of the configuration file: each connector's and transform's own schema, put together in one place. */
 import { z } from 'zod';
 import { mysqlSchema } from '../connectors/mysql/config.ts';
-import { embeddedSchema } from '../connectors/sqlite/config.ts';
 import { type TransformConfig, transformSchema } from '../transforms/all.ts';
 import { parseTableName } from './core/change.ts';
+import type { PoisonPolicy } from './core/quarantine-port.ts';
+import { httpSchema, type LagFile, lagSchema } from './config-health.ts';
+import { logSchema } from './config-log.ts';
 import type { SchemaNode } from './config-problems.ts';
 import { describeTarget, type Target, type TargetKind, targetKinds } from './config-targets.ts';
 
@@ -30,17 +32,34 @@ export interface ServiceFile {
   readonly target: Target;
   /** By `database.table`; null where nothing stands behind the colon. */
   readonly tables: Readonly<Record<string, MappingFile | null>>;
+  readonly lag?: LagFile;
+  readonly onPoison: PoisonPolicy;
 }
 
 /** `{ postgres: …, tables: … }` becomes the target with its kind, and the tables. */
+const onPoisonSchema = z
+  .enum(['halt', 'quarantine'])
+  .default('halt')
+  .describe(
+    'What becomes of a change that the target can never take as it is (a value that does not fit, a constraint that no other change satisfies): `halt` stops the service there; `quarantine` puts it aside in the target, later changes of its key wait behind it, and everything else goes on. See `crossfade quarantine`. Postgres only.',
+  );
+
 function serviceForm(kind: TargetKind) {
   const { about, settings, mapping } = describeTarget(kind);
   const tables = z
     .record(tableSchema, mapping.extend({ transforms: transformsSchema }).nullable())
     .describe('The tables of the source that this service gets, by `database.table`; nothing behind the colon means the defaults.');
   return z
-    .strictObject({ [kind]: settings.describe(about), tables })
-    .transform((file) => ({ target: { kind, settings: file[kind] }, tables: file['tables'] }) as ServiceFile);
+    .strictObject({
+      [kind]: settings.describe(about),
+      tables,
+      lag: lagSchema.describe('Of this service, instead of what stands under `lag` for all.'),
+      onPoison: onPoisonSchema,
+    })
+    .transform(
+      (file) =>
+        ({ target: { kind, settings: file[kind] }, tables: file['tables'], lag: file['lag'], onPoison: file['onPoison'] }) as ServiceFile,
+    );
 }
 
 const serviceSchema = z.union(targetKinds.map(serviceForm));
@@ -56,7 +75,7 @@ const sourceSchema = z.strictObject({
 });
 
 /** Topics that are ours, and so no stream's name. */
-const reservedStreams = ['control', 'requests', 'quarantine'];
+const reservedStreams = ['control', 'notes', 'requests', 'quarantine'];
 
 const streamSchema = z.strictObject({
   tables: z.array(tableSchema).min(1).describe('Tables of the source whose changes share one order.'),
@@ -79,10 +98,7 @@ export const fileSchema = z.strictObject({
     )
     .describe('The name of the pipeline. It stands in front of every topic in the log and cannot be changed later.'),
   source: sourceSchema.describe('Where changes come from.'),
-  log: z
-    .union([z.literal('embedded'), z.strictObject({ embedded: embeddedSchema })])
-    .prefault('embedded')
-    .describe('Where changes are kept between source and services: `embedded` is one SQLite file on this machine.'),
+  log: logSchema,
   services: z
     .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a service has a name of a-z, 0-9 and - (63 at most)'), serviceSchema)
     .prefault({})
@@ -97,6 +113,8 @@ export const fileSchema = z.strictObject({
     )
     .default({})
     .describe('Tables that share one order, or one table in several partitions. A table that is not named here is a stream of its own.'),
+  lag: lagSchema.describe('How late the targets may be, and who is told when they are later; for every service that says nothing else.'),
+  http: httpSchema,
 });
 
 export type ConfigFile = z.infer<typeof fileSchema>;

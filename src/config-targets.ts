@@ -19,6 +19,8 @@ interface TargetDescription {
   readonly valueForms?: (options: Readonly<Record<string, unknown>>) => unknown;
   /** What is wrong when a person writes nothing behind the table's name; undefined where that is enough. */
   readonly whenEmpty: (source: TableId) => string | undefined;
+  /** Why nothing that it refuses can be put aside there; undefined where it can. */
+  readonly noQuarantine?: string;
   /** For `init`: the mapping of a table in YAML, on one line; empty where the name is enough. */
   readonly starter: (schema: TableSchema) => string;
   /** For `init`: which URLs are meant for it, and how to write one. */

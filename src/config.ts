@@ -5,12 +5,14 @@
 import { readFileSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import type { MysqlSettings } from '../connectors/mysql/config.ts';
-import { embeddedSchema, type SqliteSettings } from '../connectors/sqlite/config.ts';
 import type { TableId } from './core/change.ts';
 import { tableName } from './core/change.ts';
 import { CrossfadeError } from './core/errors.ts';
 import type { PartitionId, StreamSpec } from './core/log-port.ts';
+import type { PoisonPolicy } from './core/quarantine-port.ts';
 import { contradictions, deriveMappings, deriveStreams, type MappingConfig, tableOf } from './config-derive.ts';
+import { type HttpConfig, httpOf, type LagConfig, type LagFile, lagOfService } from './config-health.ts';
+import { logConfig, type LogConfig, tlsOfLog } from './config-log.ts';
 import { mappingHashOf } from './config-mapping-hash.ts';
 import { withMisspelled } from './config-misspelled.ts';
 import { type Complaint, complaints, flatten } from './config-problems.ts';
@@ -25,7 +27,7 @@ export interface Config {
   readonly path: string;
   readonly pipeline: string;
   readonly source: { readonly settings: MysqlSettings };
-  readonly log: { readonly settings: SqliteSettings };
+  readonly log: LogConfig;
   readonly services: readonly ServiceConfig[];
   /** Every table that is captured. */
   readonly tables: readonly TableId[];
@@ -34,6 +36,9 @@ export interface Config {
   readonly streams: readonly StreamSpec[];
   /** `db.table` → the stream that carries it. */
   readonly routing: ReadonlyMap<string, StreamSpec>;
+  readonly http: HttpConfig;
+  /** For what is said of the pipeline as a whole. */
+  readonly alert?: string;
 }
 
 export interface ServiceConfig {
@@ -43,6 +48,8 @@ export interface ServiceConfig {
   /** The streams that carry this service's tables. */
   readonly streams: readonly StreamSpec[];
   readonly mappingHash: (partition: PartitionId) => string;
+  readonly lag: LagConfig;
+  readonly onPoison: PoisonPolicy;
 }
 
 /** The one door to the process's environment. */
@@ -95,7 +102,7 @@ export function parseConfig(text: string, path: string, variables: VariableSourc
   if ('problems' in yaml) return yaml;
   const { file } = yaml;
   if (file.data === null) return { problems: [file.problem([], 'the file is empty; `crossfade init` writes a first one')] };
-  const early = unsupported(file);
+  const early = unfinished(file);
   const { data, missing, whole } = substitute(file.data, variables);
   const unset = missing.map((each) => file.problem(each.path, each.message));
   const result = parseData(data, whole);
@@ -118,12 +125,10 @@ function parseData(data: unknown, whole: ReadonlySet<string>) {
   return fileSchema.safeParse(withNumbers(data, flatten(parsed.error.issues, []), whole));
 }
 
-/** Names of later releases deserve a better answer than "unknown". */
-function unsupported(file: YamlFile): ConfigProblem[] {
-  const log = isObject(file.data) ? file.data['log'] : undefined;
-  if (log !== 'kafka' && !(isObject(log) && 'kafka' in log)) return [];
-  const message = 'Kafka as the log comes with a later release; this one keeps the log in a file: `log: embedded`';
-  return [file.problem(['log'], message)];
+/** The one word that looks as if it were enough. */
+function unfinished(file: YamlFile): ConfigProblem[] {
+  if (!isObject(file.data) || file.data['log'] !== 'kafka') return [];
+  return [file.problem(['log'], 'Kafka needs the name of a broker: `log: { kafka: "HOST:9092" }`')];
 }
 
 /** A variable is text; where the schema wants a number or a boolean and the text is one, it is taken as that. */
@@ -150,17 +155,19 @@ function derive(file: ConfigFile, path: string): Config {
     path,
     pipeline: file.pipeline,
     source: { settings: inFolder(folder, file.source.mysql) },
-    log: { settings: logSettings(file, path) },
-    services: Object.entries(file.services).map(([name, service]) => serviceConfig(name, service, folder, routing)),
+    log: logConfig(file.log, file.pipeline, path),
+    services: Object.entries(file.services).map(([name, service]) => serviceConfig(name, service, folder, routing, file.lag)),
     tables,
     // A set: spread over partitions by its text, a row must stay in its partition when a person writes the columns in another order.
     keys: new Map(Object.entries(file.source.keys).map(([table, columns]) => [tableName(tableOf(table)), [...new Set(columns)].sort()])),
     streams,
     routing,
+    http: httpOf(file.http),
+    ...(file.lag?.alert === undefined ? {} : { alert: file.lag.alert }),
   };
 }
 
-function serviceConfig(name: string, service: ServiceFile, folder: string, routing: Config['routing']): ServiceConfig {
+function serviceConfig(name: string, service: ServiceFile, folder: string, routing: Config['routing'], lag: LagFile): ServiceConfig {
   const mappings = deriveMappings(service);
   return {
     name,
@@ -168,6 +175,8 @@ function serviceConfig(name: string, service: ServiceFile, folder: string, routi
     mappings,
     streams: [...new Set(mappings.flatMap(({ source }) => routing.get(tableName(source)) ?? []))],
     mappingHash: mappingHashOf(service.target.kind, mappings, routing),
+    lag: lagOfService(lag, service.lag),
+    onPoison: service.onPoison,
   };
 }
 
@@ -179,6 +188,7 @@ function inFolder<Settings extends { readonly tls: Tls }>(folder: string, settin
 function unreadable(file: ConfigFile, folder: string, { readSecret }: VariableSources): Complaint[] {
   const servers: [Path, Tls][] = [
     [['source', 'mysql'], file.source.mysql.tls],
+    [['log', 'kafka'], tlsOfLog(file.log)],
     ...Object.entries(file.services).map(([name, { target }]): [Path, Tls] => [['services', name, target.kind], target.settings.tls]),
   ];
   return servers.flatMap(([path, tls]) =>
@@ -186,12 +196,6 @@ function unreadable(file: ConfigFile, folder: string, { readSecret }: VariableSo
       .filter(([, name]) => readSecret(resolve(folder, name)) === undefined)
       .map(([setting]) => ({ path: [...path, 'tls', setting], message: 'names a file that cannot be read', at: 'value' as const })),
   );
-}
-
-/** The log's file lies beside the configuration unless that says otherwise. */
-function logSettings(file: ConfigFile, path: string): SqliteSettings {
-  const settings = file.log === 'embedded' ? embeddedSchema.parse({}) : file.log.embedded;
-  return { ...settings, path: resolve(dirname(path), settings.path ?? `${file.pipeline}.crossfade.db`) };
 }
 
 function readText(path: string): string | undefined {

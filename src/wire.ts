@@ -1,4 +1,5 @@
 /** Configuration → live parts. The only importer of connectors/ and transforms/; every open is a fresh connection. */
+import { openKafkaLog } from '../connectors/kafka/log.ts';
 import { listTables } from '../connectors/mysql/server/metadata.ts';
 import { openMysqlSource } from '../connectors/mysql/source.ts';
 import { startLineAfter } from '../connectors/mysql/position/way-past.ts';
@@ -11,8 +12,10 @@ import type { Config, ServiceConfig } from './config.ts';
 import type { Target, TargetKind, TargetSettings } from './config-targets.ts';
 import type { TableId } from './core/change.ts';
 import { asCrossfadeError, CrossfadeError } from './core/errors.ts';
-import type { Log, StreamSpec } from './core/log-port.ts';
+import type { Log, PartitionId, StreamSpec } from './core/log-port.ts';
+import { partitionsOf } from './core/partition.ts';
 import type { Logger } from './core/ports.ts';
+import type { PoisonPolicy } from './core/quarantine-port.ts';
 import type { Mapping, Sink } from './core/sink-port.ts';
 import type { Source } from './core/source-port.ts';
 import { applySession } from './runtime/apply.ts';
@@ -35,13 +38,24 @@ export async function discoverTables(settings: Config['source']['settings'], dat
 
 /** With a service's own `streams`, only its share of the log; with all of them, what capture and status see. */
 export function openLog(config: Config, streams: readonly StreamSpec[], logger: Logger): Promise<Log> {
+  const options = { pipeline: config.pipeline, streams, codec, logger };
+  if (config.log.kind === 'kafka') return openKafkaLog(config.log.settings, options);
   // A service that has never run yet must hold back retention too.
   const groups = config.services.map((service) => ({ name: service.name, topics: service.streams.map(({ topic }) => topic) }));
-  return openSqliteLog(config.log.settings, { pipeline: config.pipeline, streams, codec, logger, groups });
+  return openSqliteLog(config.log.settings, { ...options, groups });
 }
 
 export function openSink(config: Config, service: ServiceConfig, logger: Logger): Promise<Sink> {
-  return openTarget(service.target, { pipeline: config.pipeline, service: service.name, mappings: mappingsOf(service), logger });
+  const { name, onPoison, streams } = service;
+  const partitions = streams.flatMap(partitionsOf);
+  return openTarget(service.target, {
+    pipeline: config.pipeline,
+    service: name,
+    mappings: mappingsOf(service),
+    logger,
+    onPoison,
+    partitions,
+  });
 }
 
 interface SinkOptions {
@@ -49,6 +63,8 @@ interface SinkOptions {
   readonly service: string;
   readonly mappings: readonly Mapping[];
   readonly logger: Logger;
+  readonly onPoison: PoisonPolicy;
+  readonly partitions: readonly PartitionId[];
 }
 
 /** A kind without its opener does not compile. */

@@ -5,6 +5,7 @@ import { asCrossfadeError } from './core/errors.ts';
 import { invariant } from './core/assert.ts';
 import { stopMessage, type ThreadFailure } from './runtime/daemon.ts';
 import { type LogLevel, makeLogger, makeMeters, type Totals } from './runtime/observe.ts';
+import { vitals } from './runtime/vitals.ts';
 import { applyPart } from './wire.ts';
 
 /** What the parent hands over; the configuration itself is read again here, for it holds more than a message can carry. */
@@ -30,7 +31,10 @@ async function work(task: WorkerTask, post: (message: WorkerMessage) => void, si
     bindings: { pipeline: config.pipeline },
   });
   const observed = makeMeters();
-  const report = () => post({ totals: observed.totals });
+  const report = () => {
+    observed.totals.threads[`apply ${service.name}`] = vitals();
+    post({ totals: observed.totals });
+  };
   const state = {
     state: (...told: Parameters<typeof observed.state.state>) => {
       observed.state.state(...told);

@@ -7,7 +7,8 @@ import { freePort } from './ports.ts';
 import type { Recipe, Server } from './server.ts';
 
 const SAVED = 'container.json';
-const SERVING_SECONDS = 60;
+// Two minutes: a machine that starts all servers at once, beside a build, is slow.
+const SERVING_SECONDS = 120;
 
 /** What another process needs to control the container. */
 interface Saved {
@@ -88,8 +89,16 @@ function containerServer(recipe: Recipe, folder: string, saved: Saved): Server {
 async function create(recipe: Recipe, saved: Saved): Promise<void> {
   // Loaded here alone: the package takes half a second, which a machine without an engine need not spend.
   const { GenericContainer } = await import('testcontainers');
+  /** Nobody asks these servers for a password, so they are had on this machine alone; testcontainers has no word for that. */
+  class LoopbackContainer extends GenericContainer {
+    protected override beforeContainerCreated(): Promise<void> {
+      const bindings = this.hostConfig.PortBindings as Record<string, { HostIp?: string }[]> | undefined;
+      for (const binding of Object.values(bindings ?? {}).flat()) binding.HostIp = '127.0.0.1';
+      return Promise.resolve();
+    }
+  }
   const { image, port, environment, command } = recipe.container;
-  const container = new GenericContainer(image)
+  const container = new LoopbackContainer(image)
     .withName(saved.containerName)
     .withExposedPorts({ container: port, host: saved.port })
     .withEnvironment({ ...environment(saved.port) })

@@ -10,6 +10,7 @@ import { withProgress } from './progress.ts';
 const ANSWER_MS = 2000;
 const SILENCE_MS = 20_000;
 const PULL_MS = 300_000;
+const BODY_CHARACTERS = 500_000;
 
 /** A container engine's socket that answered, or why there is none. */
 export type Engine = { readonly socketPath: string } | { readonly missing: string };
@@ -62,7 +63,13 @@ export async function ensureImage(socketPath: string, image: string, log: Log): 
   if (failure !== undefined) throw new Error(`the image ${image} is not there and cannot be pulled: ${failure}`);
 }
 
-async function call(socketPath: string, method: string, path: string, deadlineMs: number): Promise<{ status: number; body: string }> {
+/** One request to the engine's API; the answer's body is cut to its last half a million characters. */
+export async function call(
+  socketPath: string,
+  method: string,
+  path: string,
+  deadlineMs: number,
+): Promise<{ status: number; body: string }> {
   const signal = AbortSignal.timeout(deadlineMs);
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const sent = request({ socketPath, method, path, signal, timeout: Math.min(deadlineMs, SILENCE_MS) }, resolve);
@@ -71,6 +78,6 @@ async function call(socketPath: string, method: string, path: string, deadlineMs
     sent.end();
   });
   let body = '';
-  for await (const chunk of response) body = (body + String(chunk)).slice(-20_000);
+  for await (const chunk of response) body = (body + String(chunk)).slice(-BODY_CHARACTERS);
   return { status: response.statusCode ?? 0, body };
 }

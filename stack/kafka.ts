@@ -7,11 +7,13 @@ import type { Command } from './command.ts';
 import { run } from './command.ts';
 import { jars, java } from './java.ts';
 import { freePort } from './ports.ts';
+import type { Log } from './progress.ts';
 import { withProgress } from './progress.ts';
 import type { Place, Recipe } from './server.ts';
 
 const VERSION = '4.3.0';
-const ARTIFACTS = [
+/** Kafka and its tools, as Maven knows them. */
+export const KAFKA_ARTIFACTS = [
   `org.apache.kafka:kafka_2.13:${VERSION}`,
   `org.apache.kafka:kafka-tools:${VERSION}`,
   'org.apache.logging.log4j:log4j-slf4j-impl:2.25.4',
@@ -38,11 +40,17 @@ const SINGLE_NODE: Readonly<Record<string, string>> = {
 };
 
 async function inJava(place: Place, args: readonly string[]): Promise<Command> {
-  const libs = await jars('kafka', ARTIFACTS, place.log);
+  const libs = await jars('kafka', KAFKA_ARTIFACTS, place.log);
   return await java(
     ['-Xms256m', '-Xmx1g', '-XX:+UseG1GC', '-Dorg.apache.logging.log4j.level=WARN', '-cp', `${libs}/*`, ...args],
     place.log,
   );
+}
+
+/** One of the programs that come with Kafka, by its class. */
+export async function kafkaTool(name: string, args: readonly string[], log: Log = () => undefined): Promise<Command> {
+  const libs = await jars('kafka', KAFKA_ARTIFACTS, log);
+  return await java(['-Xmx1g', '-Dorg.apache.logging.log4j.level=WARN', '-cp', `${libs}/*`, name, ...args], log);
 }
 
 /** Kafka of one node without ZooKeeper (KRaft), without authentication, on this machine only. */

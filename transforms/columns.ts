@@ -2,10 +2,13 @@
 import type { ChangeEvent, Row, TableSchema, Value } from '../src/core/change.ts';
 import { CrossfadeError } from '../src/core/errors.ts';
 import { murmur2 } from '../src/core/partition.ts';
+import { reshaped } from '../src/core/scanned-change.ts';
 import type { Transform } from '../src/core/sink-port.ts';
 
 interface Plan {
   readonly schema: TableSchema;
+  /** Which column of the source's shape each of `schema` is. */
+  readonly columns: Int32Array;
   readonly row: (row: Row) => Row;
 }
 
@@ -23,7 +26,11 @@ export function columnTransform(
     let plan = plans.get(schema);
     if (!plan) {
       const columns = columnsOf(schema);
-      plan = { schema: schemaOf(schema, columns, `${name} ${settings}`), row: rowOf([...columns]) };
+      plan = {
+        schema: schemaOf(schema, columns, `${name} ${settings}`),
+        columns: Int32Array.from(schema.columns.flatMap((column, index) => (columns.has(column.name) ? [index] : []))),
+        row: rowOf([...columns]),
+      };
       plans.set(schema, plan);
     }
     return plan;
@@ -35,7 +42,9 @@ export function columnTransform(
   };
 }
 
-function changed(event: ChangeEvent, { schema, row }: Plan): ChangeEvent {
+function changed(event: ChangeEvent, { schema, columns, row }: Plan): ChangeEvent {
+  const moved = reshaped(event, schema, columns);
+  if (moved !== undefined) return moved;
   switch (event.op) {
     case 'update':
       return { ...event, schema, before: row(event.before), after: row(event.after) };

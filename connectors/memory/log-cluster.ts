@@ -8,7 +8,8 @@ import { partitionsChanged, unknownPartition } from '../../src/core/log-errors.t
 import { partitionsOf } from '../../src/core/partition.ts';
 import type { PartTrouble } from '../../src/core/log-state.ts';
 import type { CompleteRecord, PartitionId, PartitionState, RecordPlace, StartRecord, StreamSpec } from '../../src/core/log-port.ts';
-import { type Codec, decodeRecordBatch, type RecordBatchBuilder } from '../../src/core/record-batch.ts';
+import type { Codec, RecordBatchBuilder } from '../../src/core/record-batch.ts';
+import { decodeRecordBatch } from '../../src/core/record-batch-reader.ts';
 
 export interface MemoryLogSettings {
   readonly codec: Codec;

@@ -1,7 +1,7 @@
 import { aheadOfLog, lostHistory } from '../../src/core/log-errors.ts';
 import type { Delivery, LogRecord, PartitionId, ReadPlace } from '../../src/core/log-port.ts';
 import { noPauses, type ReadPauses } from '../../src/core/pauses.ts';
-import { decodeRecordBatch } from '../../src/core/record-batch.ts';
+import { decodeRecordBatch } from '../../src/core/record-batch-reader.ts';
 import { TermFilter } from '../../src/core/term-filter.ts';
 import type { MemoryLogCluster } from './log-cluster.ts';
 

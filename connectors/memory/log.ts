@@ -6,7 +6,7 @@ import type { LogState, PartTrouble } from '../../src/core/log-state.ts';
 import type { Delivery, Log, LogRecord, Offsets, PartitionId, ReadPlace, ReadPlaces, StreamSpec, Writer } from '../../src/core/log-port.ts';
 import type { Finding } from '../../src/core/ports.ts';
 import { noPauses, type ReadPauses } from '../../src/core/pauses.ts';
-import { decodeRecordBatch } from '../../src/core/record-batch.ts';
+import { decodeRecordBatch } from '../../src/core/record-batch-reader.ts';
 import type { MemoryLogCluster } from './log-cluster.ts';
 import { type DeliveryLimits, MemoryCursors } from './log-cursors.ts';
 import { MemoryWriter } from './log-writer.ts';

@@ -1,12 +1,13 @@
 /** A target in memory with a real one's manners: owner epochs, compare-and-set, transactions that stay open. For tests. */
 import { invariant } from '../../src/core/assert.ts';
-import { keyText } from '../../src/core/canonical.ts';
 import { tableName, type Row, type TableSchema } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import { faultPoint } from '../../src/core/fault-point.ts';
 import type { AppliedByOther, Entry, Mapping, Progress, Sink, SinkBatch, WriteOutcome } from '../../src/core/sink-port.ts';
 import type { Finding } from '../../src/core/ports.ts';
-import type { PartitionId } from '../../src/core/log-port.ts';
+import type { Offsets, PartitionId } from '../../src/core/log-port.ts';
+import type { PoisonPolicy, Quarantine } from '../../src/core/quarantine-port.ts';
+import { applyRefusing, changesOf, type MemoryChange, MemoryDeadlines, MemoryQuarantine, Queues, type Refuse, tendQueues } from './refusing.ts';
 
 interface StoredProgress {
   ownerEpoch: number;
@@ -21,6 +22,11 @@ export class MemoryStore {
   /** Of the pipeline without a name; the others' are in `pipelines`. */
   readonly progress = new Map<PartitionId, StoredProgress>();
   readonly pipelines = new Map([['', this.progress]]);
+  /** What its tables do not take; undefined: they take everything. */
+  refuse: Refuse | undefined;
+  readonly #queues = new Map<string, Queues>();
+  /** Whoever comes next to the end of a step finds the connection gone. */
+  isCut = false;
   /** So many of the next commits happen, but their answer never arrives and the connection is gone. */
   loseReplies = 0;
   /** How often rows and progress changed. */
@@ -30,6 +36,12 @@ export class MemoryStore {
     let progress = this.pipelines.get(pipeline);
     if (!progress) this.pipelines.set(pipeline, (progress = new Map<PartitionId, StoredProgress>()));
     return progress;
+  }
+
+  queuesOf(pipeline: string): Queues {
+    let queues = this.#queues.get(pipeline);
+    if (!queues) this.#queues.set(pipeline, (queues = new Queues()));
+    return queues;
   }
 
   rows(target: string): Row[] {
@@ -46,6 +58,9 @@ export class MemoryStore {
 export interface MemorySinkOptions {
   readonly mappings: readonly Mapping[];
   readonly pipeline?: string;
+  readonly onPoison?: PoisonPolicy;
+  /** All of the service: with more than one, what one refuses may be held. */
+  readonly partitions?: readonly PartitionId[];
   /** Deliberate breakages, for tests that must notice them. */
   readonly skipCompareAndSet?: boolean;
   /** Progress moves on, rows do not, for every n-th batch. */
@@ -57,16 +72,8 @@ interface Held {
   readonly nextOffset: number | undefined;
 }
 
-interface Operation {
-  readonly table: string;
-  /** undefined: all rows go. */
-  readonly key: string | undefined;
-  /** undefined: the row goes. */
-  readonly row: Row | undefined;
-}
-
 interface OpenTransaction {
-  readonly operations: Operation[];
+  readonly operations: MemoryChange[];
   /** What each partition was before the transaction, and is to become. */
   readonly before: Map<PartitionId, Held>;
   readonly after: Map<PartitionId, Progress>;
@@ -85,11 +92,48 @@ class MemorySink implements Sink {
   #transaction: OpenTransaction | undefined;
   #gone = false;
   #batches = 0;
+  readonly #queues: Queues;
+  readonly #deadlines = new MemoryDeadlines();
+  readonly quarantine: Quarantine;
 
   constructor(store: MemoryStore, options: MemorySinkOptions) {
     this.#store = store;
     this.#options = options;
     this.#progress = store.progressOf(options.pipeline ?? '');
+    this.#queues = store.queuesOf(options.pipeline ?? '');
+    this.quarantine = new MemoryQuarantine(
+      this.#queues,
+      (change) => {
+        const { table, key, row } = change;
+        const kind = row && store.refuse?.(store.table(table), key, row, table);
+        if (!kind) this.#execute(change);
+        return kind;
+      },
+      (partition) => {
+        const stored = this.#progress.get(partition);
+        if (stored) stored.ownerEpoch += 1;
+      },
+    );
+  }
+
+  get holds(): boolean {
+    return this.#queues.queued.some(({ state, partition }) => state === 'held' && this.#held.has(partition));
+  }
+
+  async tend(ends: Offsets | undefined): Promise<number> {
+    this.#alive();
+    const { refuse } = this.#store;
+    const partitions = new Set(this.#queues.queued.flatMap(({ partition }) => (this.#held.has(partition) ? [partition] : [])));
+    for (const one of partitions) if (this.#progress.get(one)?.ownerEpoch !== this.#held.get(one)?.ownerEpoch) throw fenced(one);
+    if (this.#transaction) return 0;
+    const nextOf = (partition: PartitionId) => this.#progress.get(partition)?.progress?.nextOffset ?? 0;
+    return tendQueues(this.#store.tables, this.#queues, {
+      partitions,
+      policy: this.#policy(),
+      refuse: refuse ?? (() => undefined),
+      isPoison: ({ id, reached }) => this.#deadlines.passed(id, reached, ends, nextOf),
+      write: (draft) => this.#replace(draft),
+    });
   }
 
   async check(schemas: readonly (TableSchema | undefined)[]): Promise<readonly Finding[]> {
@@ -138,6 +182,7 @@ class MemorySink implements Sink {
       const transaction = this.#join(batch);
       if (transaction.open.size > 0) return 'open';
       faultPoint('sink:before-commit');
+      if (this.#wasCut()) throw unreachable();
       this.#commit(transaction);
     } catch (error) {
       // Any error rolls the whole open transaction back, as a real server would.
@@ -151,6 +196,7 @@ class MemorySink implements Sink {
   /** A commit has happened; whether anybody hears of it is another matter. */
   #answer(outcome: WriteOutcome): WriteOutcome {
     faultPoint('sink:after-commit');
+    if (this.#wasCut()) throw unreachable();
     if (this.#store.loseReplies === 0) return outcome;
     this.#store.loseReplies -= 1;
     this.#gone = true;
@@ -169,7 +215,7 @@ class MemorySink implements Sink {
       return 'committed';
     }
     if (!this.#stands(partition, held)) throw fenced(partition);
-    const operations = batch.entries.flatMap((entry) => this.#operations(entry));
+    const tables = batch.entries.map((entry) => this.#tableOf(entry));
     // What is open here is not durable, and what it holds of this partition comes before the barrier.
     if (this.#transaction) return 'waiting';
     faultPoint('sink:before-commit');
@@ -178,7 +224,8 @@ class MemorySink implements Sink {
     const arrived = others.every((one) => one?.arrival?.to.version === progress.version && one.arrival.from === one.progress?.nextOffset);
     if (!arrived) return this.#answer('waiting');
     this.#store.commits += 1;
-    for (const operation of operations) this.#execute(operation);
+    for (const table of tables) this.#store.table(table).clear();
+    this.#queues.remove(this.#queues.queued.filter(({ table, event }) => tables.includes(table) && event.version < progress.version));
     for (const [index, one] of others.entries()) {
       const { to } = one?.arrival ?? {};
       if (one && to) this.#progress.set(all[index] as PartitionId, { ownerEpoch: one.ownerEpoch, progress: to });
@@ -195,6 +242,7 @@ class MemorySink implements Sink {
       if (stored) this.#progress.set(partition, { ownerEpoch: stored.ownerEpoch + 1, progress: undefined });
       this.#held.delete(partition);
     }
+    this.#queues.remove(this.#queues.queued.filter(({ partition }) => partitions.includes(partition)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -206,7 +254,7 @@ class MemorySink implements Sink {
     const held = this.#held.get(batch.partition);
     if (!held || !this.#stands(batch.partition, held)) throw fenced(batch.partition);
     invariant(!batch.entries.some(({ event }) => event.op === 'truncate'), 'a truncate comes alone, as a barrier');
-    const operations = batch.entries.flatMap((entry) => this.#operations(entry));
+    const operations = batch.entries.flatMap((entry) => changesOf(entry.event, this.#tableOf(entry), batch.partition));
     this.#batches += 1;
     if (this.#options.dropEveryBatches && this.#batches % this.#options.dropEveryBatches === 0) operations.length = 0;
     const transaction = (this.#transaction ??= begin());
@@ -224,22 +272,21 @@ class MemorySink implements Sink {
     return stored?.ownerEpoch === held.ownerEpoch && stored.progress?.nextOffset === held.nextOffset;
   }
 
-  #operations({ mapping: index, event }: Entry): Operation[] {
+  #tableOf({ mapping: index }: Entry): string {
     const mapping = this.#options.mappings[index];
     invariant(mapping, `a batch names mapping ${index}, which does not exist`);
-    const table = mapping.target === '' ? tableName(mapping.source) : mapping.target;
-    if (event.op === 'truncate') return [{ table, key: undefined, row: undefined }];
-    const names = event.schema.key;
-    const gone: Operation[] =
-      event.op === 'delete' || event.op === 'update' ? [{ table, key: keyText(names, event.before), row: undefined }] : [];
-    return event.op === 'delete' ? gone : [...gone, { table, key: keyText(names, event.after), row: event.after }];
+    return mapping.target === '' ? tableName(mapping.source) : mapping.target;
   }
 
   /** All or nothing: nothing here can throw after the first change, and nothing awaits. */
   #commit(transaction: OpenTransaction): void {
     for (const [partition, held] of transaction.before) if (!this.#stands(partition, held)) throw fenced(partition);
+    const { refuse } = this.#store;
+    if (refuse) {
+      const reached = this.#furthest(transaction.after);
+      this.#replace(applyRefusing(this.#store.tables, this.#queues, transaction.operations, this.#policy(), refuse, reached));
+    } else for (const operation of transaction.operations) this.#execute(operation);
     this.#store.commits += 1;
-    for (const operation of transaction.operations) this.#execute(operation);
     for (const [partition, progress] of transaction.after) {
       const ownerEpoch = this.#held.get(partition)?.ownerEpoch ?? 0;
       const stored = this.#progress.get(partition);
@@ -248,10 +295,33 @@ class MemorySink implements Sink {
     }
   }
 
-  #execute({ table, key, row }: Operation): void {
-    if (key === undefined) this.#store.table(table).clear();
-    else if (row) this.#store.table(table).set(key, row);
+  #furthest(after: ReadonlyMap<PartitionId, Progress>): { partition: PartitionId; offset: number } {
+    const all = new Map([...this.#progress].flatMap(([partition, { progress }]) => (progress ? [[partition, progress] as const] : [])));
+    for (const [partition, progress] of after) all.set(partition, progress);
+    const [furthest] = [...all].toSorted(([, one], [, other]) => (one.version < other.version ? 1 : -1));
+    invariant(furthest, 'a transaction moves some progress');
+    return { partition: furthest[0], offset: furthest[1].nextOffset };
+  }
+
+  #policy() {
+    const { onPoison = 'halt', partitions = [] } = this.#options;
+    return { onPoison, mayHold: partitions.length > 1 };
+  }
+
+  #replace(tables: ReadonlyMap<string, Map<string, Row>>): void {
+    for (const [name, rows] of tables) this.#store.tables.set(name, rows);
+  }
+
+  #execute({ table, key, row }: MemoryChange): void {
+    if (row) this.#store.table(table).set(key, row);
     else this.#store.table(table).delete(key);
+  }
+
+  #wasCut(): boolean {
+    const { isCut } = this.#store;
+    this.#store.isCut = false;
+    this.#gone ||= isCut;
+    return isCut;
   }
 
   #alive(): void {

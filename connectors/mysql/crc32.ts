@@ -16,7 +16,7 @@ const fourth = further(third);
 
 /** `crc`: that of what stands before. */
 export function crc32(b: Uint8Array, from: number, end: number, crc = 0): number {
-  if (end - from >= nativeFromBytes) return native(b.subarray(from, end), crc);
+  if (end - from >= nativeFromBytes) return native(new Uint8Array(b.buffer, b.byteOffset + from, end - from), crc);
   let value = ~crc;
   let p = from;
   for (; p + 4 <= end; p += 4) {
@@ -28,5 +28,16 @@ export function crc32(b: Uint8Array, from: number, end: number, crc = 0): number
       (table[value >>> 24] as number);
   }
   for (; p < end; p += 1) value = (table[(value ^ (b[p] as number)) & 255] as number) ^ (value >>> 8);
+  return ~value >>> 0;
+}
+
+/** Of a text's UTF-8. */
+export function textCrc32(text: string, crc = 0): number {
+  let value = ~crc;
+  for (let at = 0; at < text.length; at += 1) {
+    const byte = text.charCodeAt(at);
+    if (byte > 127) return native(text, crc);
+    value = (table[(value ^ byte) & 255] as number) ^ (value >>> 8);
+  }
   return ~value >>> 0;
 }

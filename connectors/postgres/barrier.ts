@@ -7,7 +7,7 @@ import { CrossfadeError } from '../../src/core/errors.ts';
 import { faultPoint } from '../../src/core/fault-point.ts';
 import type { PartitionId } from '../../src/core/log-port.ts';
 import type { Progress, SinkBatch } from '../../src/core/sink-port.ts';
-import type { RowStep } from './batch.ts';
+import type { RowStep } from './row-steps.ts';
 import { postgresError, sqlState } from './errors.ts';
 import { arrayLiteral } from './literals.ts';
 import { StepsFailed, type Step, type StepResult } from './pipeline.ts';

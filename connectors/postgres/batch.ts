@@ -2,50 +2,55 @@
 import type { Row } from '../../src/core/change.ts';
 import { foldEntries, type FoldedRow } from '../../src/core/fold.ts';
 import { invariant } from '../../src/core/assert.ts';
-import type { CrossfadeError } from '../../src/core/errors.ts';
 import type { Entry } from '../../src/core/sink-port.ts';
-import type { Step } from './pipeline.ts';
 import { columnArrays, copyText, rowValues } from './parameters.ts';
 import type { TablePlan } from './plan.ts';
-
-/** From so many rows of one table COPY through a temporary table beats arrays. */
-export const copyFromRows = 2_000;
+import { copyFromRows, removeStep, type RowStep, type SetOptions, stagedSteps, type TableSteps, upsertStep } from './row-steps.ts';
+import { scannedSteps } from './scanned-batch.ts';
 
 export type PlanOf = (entry: Entry) => TablePlan;
-
-/** A step that writes rows, and whose rows: for messages. */
-export interface RowStep extends Step {
-  readonly title: string;
-  /** The step only looks, by a division that fails: then this is why the batch cannot be applied. */
-  readonly guard?: CrossfadeError;
-}
-
-export interface SetOptions {
-  /** False when this user may create no temporary tables. */
-  readonly mayStage: boolean;
-  /** An earlier part of the same transaction may have filled the staging table. */
-  readonly clearStage: boolean;
-}
 
 /**
  * All deletes first, then all upserts, each table in the order in which the batch first touched it: a child inserted
  * after its parent stays after it, a child deleted before its parent stays before it.
  */
 export function foldedSteps(entries: readonly Entry[], planOf: PlanOf, options: SetOptions): RowStep[] {
+  const steps = [...byMapping(entries).values()].flatMap(
+    (some) => scannedSteps(some, planOf, options) ?? parsedSteps(some, planOf, options),
+  );
+  return [...steps.flatMap(({ removed }) => removed), ...steps.flatMap(({ upserted }) => upserted)];
+}
+
+function byMapping(entries: readonly Entry[]): Map<number, Entry[]> {
+  const groups = new Map<number, Entry[]>();
+  let last: Entry[] | undefined;
+  let lastMapping = -1;
+  for (const entry of entries) {
+    if (entry.mapping !== lastMapping || last === undefined) {
+      last = groups.get(entry.mapping);
+      if (!last) groups.set(entry.mapping, (last = []));
+      lastMapping = entry.mapping;
+    }
+    last.push(entry);
+  }
+  return groups;
+}
+
+function parsedSteps(entries: readonly Entry[], planOf: PlanOf, { mayStage, stageFromRows = copyFromRows }: SetOptions): TableSteps[] {
   const groups = [...foldEntries(entries).values()].flatMap((rows) => byPlan(rows, planOf));
-  const removed = groups.flatMap(([plan, rows]) => {
+  return groups.map(([plan, rows]) => {
     const gone = rows.filter(({ row }) => row === undefined).map(({ identity }) => identity);
-    return gone.length === 0 ? [] : [removeStep(plan, gone)];
-  });
-  const upserted = groups.flatMap(([plan, rows]) => {
+    const removed = gone.length === 0 ? [] : [removeStep(plan, columnArrays(plan, plan.key, gone))];
     const present = rows.flatMap(({ row }) => (row === undefined || isLarge(row) ? [] : [row]));
+    const upserts =
+      present.length === 0
+        ? []
+        : mayStage && present.length >= stageFromRows
+          ? stagedSteps(plan, copyText(plan, present))
+          : [upsertStep(plan, columnArrays(plan, plan.columns, present))];
     const large = rows.flatMap(({ row }) => (row !== undefined && isLarge(row) ? [upsertOneStep(plan, row)] : []));
-    if (present.length === 0) return large;
-    return options.mayStage && present.length >= copyFromRows
-      ? [...stagedSteps(plan, present, options.clearStage), ...large]
-      : [upsertStep(plan, present), ...large];
+    return { removed, upserted: [...upserts, ...large] };
   });
-  return [...removed, ...upserted];
 }
 
 /** The source's own order, one row at a time: whatever the source could do, this can. */
@@ -53,10 +58,11 @@ export function singleSteps(entries: readonly Entry[], planOf: PlanOf): RowStep[
   return entries.flatMap((entry) => {
     const plan = planOf(entry);
     const { event } = entry;
-    if (event.op === 'delete') return [removeStep(plan, [event.before])];
+    if (event.op === 'delete') return [removeOneStep(plan, event.before)];
     invariant(event.op !== 'truncate', 'a truncate comes alone, as a barrier');
     const moved = event.op === 'update' && plan.key.some(({ source }) => !sameValue(event.before[source.name], event.after[source.name]));
-    return moved ? [removeStep(plan, [event.before]), upsertStep(plan, [event.after])] : [upsertStep(plan, [event.after])];
+    const upsert = upsertStep(plan, columnArrays(plan, plan.columns, [event.after]));
+    return moved ? [removeOneStep(plan, event.before), upsert] : [upsert];
   });
 }
 
@@ -76,13 +82,7 @@ function byPlan(rows: readonly FoldedRow[], planOf: PlanOf): [TablePlan, FoldedR
   return [...groups];
 }
 
-function removeStep(plan: TablePlan, rows: readonly Row[]): RowStep {
-  return { title: plan.title, name: `crossfade_remove_${plan.id}`, text: plan.remove, values: columnArrays(plan, plan.key, rows) };
-}
-
-function upsertStep(plan: TablePlan, rows: readonly Row[]): RowStep {
-  return { title: plan.title, name: `crossfade_upsert_${plan.id}`, text: plan.upsert, values: columnArrays(plan, plan.columns, rows) };
-}
+const removeOneStep = (plan: TablePlan, row: Row) => removeStep(plan, columnArrays(plan, plan.key, [row]));
 
 /** A value of so many characters or bytes goes alone: an array of them would be made of copies of each. */
 const largeLength = 1024 * 1024;
@@ -97,14 +97,4 @@ function isLarge(row: Row): boolean {
 
 function upsertOneStep(plan: TablePlan, row: Row): RowStep {
   return { title: plan.title, name: `crossfade_upsert_one_${plan.id}`, text: plan.upsertOne, values: rowValues(plan, row) };
-}
-
-function stagedSteps(plan: TablePlan, rows: readonly Row[], clear: boolean): RowStep[] {
-  const { title } = plan;
-  const steps: RowStep[] = [
-    { title, text: plan.createStage },
-    { title, text: plan.copyStage, copy: copyText(plan, rows) },
-    { title, text: plan.mergeStage },
-  ];
-  return clear ? steps.toSpliced(1, 0, { title, text: plan.clearStage }) : steps;
 }

@@ -1,11 +1,11 @@
-/** Foreign keys of the target that a parent's delete or change of key would meet. */
+/** Foreign keys of the target that change rows of their own when a parent goes or gets another key. */
 import type { Finding } from '../../src/core/ports.ts';
 import { finding } from './finding.ts';
 import { quote, quotedTarget, targetText, type TargetName } from './identifiers.ts';
 import type { Session } from './session.ts';
 
 const intoQuery = `
-SELECT c.conname, n.nspname, r.relname, c.condeferrable, c.confdeltype, pg_get_constraintdef(c.oid)
+SELECT c.conname, n.nspname, r.relname, c.confdeltype, pg_get_constraintdef(c.oid)
 FROM pg_constraint c
 JOIN pg_class r ON r.oid = c.conrelid
 JOIN pg_namespace n ON n.oid = r.relnamespace
@@ -16,24 +16,18 @@ ORDER BY n.nspname, r.relname, c.conname`;
 const cascades: Readonly<Record<string, string>> = { c: 'ON DELETE CASCADE', n: 'ON DELETE SET NULL', d: 'ON DELETE SET DEFAULT' };
 
 /**
- * What points at this mapped table. Its key may change together with its children's (ON UPDATE CASCADE in the source), and
- * then delete, insert and the children's updates are right only together: the sink defers what the target lets it defer. But
- * what cascades is done at once, and cannot wait.
+ * What points at this mapped table. Its key may change together with its children's (ON UPDATE CASCADE in the source): the
+ * delete of the old key then waits until the children have moved. But what cascades is done at once, and cannot wait.
  */
 export async function checkForeignKeys(session: Session, parent: TargetName, where: string): Promise<Finding[]> {
   const rows = await session.query(`reading the foreign keys into ${targetText(parent)}`, intoQuery, [quotedTarget(parent)]);
-  return rows.flatMap(([name, schema, table, deferrable, onDelete, definition]): Finding[] => {
+  return rows.flatMap(([name, schema, table, onDelete, definition]): Finding[] => {
     const child = { schema: schema ?? '', table: table ?? '' };
     const constraint = quote(name ?? '');
     const cascade = cascades[onDelete ?? ''];
-    if (cascade !== undefined) {
-      const message = `foreign key "${name}" of ${targetText(child)} is ${cascade}: a key of ${targetText(parent)} that changes is written as a delete and an insert, and the delete changes the rows that point at it; what the source does not write again of them is lost`;
-      return [finding('warning', 'TARGET_CONSTRAINT', where, message, withoutCascade(child, constraint, definition ?? ''))];
-    }
-    if (deferrable === 't') return [];
-    const message = `foreign key "${name}" of ${targetText(child)} cannot wait for the end of a transaction: a key of ${targetText(parent)} that changes together with the rows pointing at it stops the service`;
-    const fix = `ALTER TABLE ${quotedTarget(child)} ALTER CONSTRAINT ${constraint} DEFERRABLE INITIALLY IMMEDIATE;`;
-    return [finding('warning', 'TARGET_CONSTRAINT', where, message, fix)];
+    if (cascade === undefined) return [];
+    const message = `foreign key "${name}" of ${targetText(child)} is ${cascade}: a key of ${targetText(parent)} that changes is written as a delete and an insert, and the delete changes the rows that point at it; what the source does not write again of them is lost`;
+    return [finding('warning', 'TARGET_CONSTRAINT', where, message, withoutCascade(child, constraint, definition ?? ''))];
   });
 }
 

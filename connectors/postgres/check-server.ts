@@ -4,6 +4,7 @@ import type { CheckSubject } from './check.ts';
 import { finding } from './finding.ts';
 import { quote } from './identifiers.ts';
 import { addArrivalStatement, createProgressStatement, createSchemaStatement, progressTable } from './progress.ts';
+import { createQuarantineStatement, quarantineTableExists } from './quarantine-table.ts';
 import type { Session } from './session.ts';
 
 export async function checkServer(session: Session, where: string): Promise<Finding[]> {
@@ -56,8 +57,13 @@ export async function checkServer(session: Session, where: string): Promise<Find
   return findings;
 }
 
-/** The table of progress: there and usable, or to be created by us, or by somebody who may. */
-export async function checkProgress(session: Session, where: string, { user, database }: CheckSubject): Promise<Finding[]> {
+/** The tables of progress and of quarantine: there and usable, or to be created by us, or by somebody who may. */
+export async function checkProgress(session: Session, where: string, subject: CheckSubject): Promise<Finding[]> {
+  const findings = await checkProgressTable(session, where, subject);
+  return findings.length > 0 ? findings : checkQuarantine(session, where, subject);
+}
+
+async function checkProgressTable(session: Session, where: string, { user, database }: CheckSubject): Promise<Finding[]> {
   const role = quote(user);
   const found = await progressTable(session);
   if (found === 'old' && !(await ownsProgressTable(session))) {
@@ -84,9 +90,32 @@ export async function checkProgress(session: Session, where: string, { user, dat
   );
   if (rows[0]?.[0] === 't') return [];
   const schema = rows[0]?.[1] === 't' ? '' : `${createSchemaStatement}\n`;
-  const grants = `GRANT USAGE ON SCHEMA crossfade TO ${role};\nGRANT SELECT, INSERT, UPDATE, DELETE ON crossfade.progress TO ${role};`;
-  const fix = `-- in database ${quote(database)}, as its owner:\n${schema}${createProgressStatement}\n${grants}`;
+  const tables = (await quarantineTableExists(session)) ? createProgressStatement : `${createProgressStatement}\n${createQuarantineStatement}`;
+  const grants = `GRANT USAGE ON SCHEMA crossfade TO ${role};\nGRANT SELECT, INSERT, UPDATE, DELETE ON crossfade.progress, crossfade.quarantine TO ${role};`;
+  const fix = `-- in database ${quote(database)}, as its owner:\n${schema}${tables}\n${grants}`;
   return [finding('error', 'TARGET_PRIVILEGE', where, `user ${user} may not create crossfade.progress, where the progress is kept`, fix)];
+}
+
+/** Behind a table of progress that is as it should be, or that we may create; then this one too. */
+async function checkQuarantine(session: Session, where: string, { user, database }: CheckSubject): Promise<Finding[]> {
+  const grants = `GRANT SELECT, INSERT, UPDATE, DELETE ON crossfade.quarantine TO ${quote(user)};`;
+  if (await quarantineTableExists(session)) {
+    const rows = await session.query(
+      'asking for privileges',
+      `SELECT bool_and(has_table_privilege(c.oid, p)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
+         unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p WHERE n.nspname = 'crossfade' AND c.relname = 'quarantine'`,
+    );
+    if (rows[0]?.[0] === 't') return [];
+    const message = `user ${user} may not keep refused changes in crossfade.quarantine`;
+    return [finding('error', 'TARGET_PRIVILEGE', where, message, grants)];
+  }
+  const rows = await session.query(
+    'asking for privileges',
+    `SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = 'crossfade'`,
+  );
+  if (rows.length === 0 || rows[0]?.[0] === 't') return [];
+  const fix = `-- in database ${quote(database)}, as its owner:\n${createQuarantineStatement}\n${grants}`;
+  return [finding('error', 'TARGET_PRIVILEGE', where, `user ${user} may not create crossfade.quarantine, where refused changes are kept`, fix)];
 }
 
 async function ownsProgressTable(session: Session): Promise<boolean> {

@@ -29,7 +29,7 @@ export function rowValues(plan: TablePlan, row: Row): (string | Buffer | null)[]
 const byteaOid = 17;
 
 /** An array of bytea in the server's binary form: dimensions, element type, then each element behind its length. */
-function byteaArray(cells: readonly (Buffer | null)[]): Buffer {
+export function byteaArray(cells: readonly (Buffer | null)[]): Buffer {
   const bytes = Buffer.allocUnsafe(cells.reduce((sum, one) => sum + 4 + (one?.length ?? 0), 20));
   const head = [1, cells.includes(null) ? 1 : 0, byteaOid, cells.length, 1];
   let at = 0;
@@ -55,10 +55,20 @@ export function copyText(plan: TablePlan, rows: readonly Row[]): Buffer {
   return Buffer.from(text, 'utf8');
 }
 
-function cell<T>(plan: TablePlan, { source, target }: PlannedColumn, row: Row, write: (value: Exclude<Value, null>) => T | null): T | null {
-  const value = row[source.name];
+function cell<T>(plan: TablePlan, column: PlannedColumn, row: Row, write: (value: Exclude<Value, null>) => T | null): T | null {
+  const value = row[column.source.name];
+  invariant(value !== undefined, `a row of ${plan.title} lacks its column ${column.source.name}`);
+  return converted(plan, column, value, write);
+}
+
+/** Throws an error that names the column where the value is refused. */
+export function converted<T>(
+  plan: TablePlan,
+  { source, target }: PlannedColumn,
+  value: Value,
+  write: (value: Exclude<Value, null>) => T | null,
+): T | null {
   if (value === null) return null;
-  invariant(value !== undefined, `a row of ${plan.title} lacks its column ${source.name}`);
   try {
     return write(value);
   } catch (error) {

@@ -34,6 +34,17 @@ export class Plans {
     return plan;
   }
 
+  /** Whether all that these entries need was read already; a TRUNCATE is nothing to make ready. */
+  know(entries: readonly Entry[]): boolean {
+    let last: Entry | undefined;
+    for (const entry of entries) {
+      if (entry.event.schema === last?.event.schema && entry.mapping === last.mapping) continue;
+      last = entry;
+      if (entry.event.op === 'truncate' || this.#byShape[entry.mapping]?.has(entry.event.schema) !== true) return false;
+    }
+    return true;
+  }
+
   /** Another mapping that is written to the same table. */
   sharing(index: number): Mapping | undefined {
     const [name] = this.#mappings.slice(index, index + 1).map((mapping) => quotedTarget(targetOf(mapping)));

@@ -114,7 +114,7 @@ FROM crossfade.progress WHERE pipeline <> $1 AND service = $2 AND next_offset IS
  * An epoch that nobody ever held: also not before the table was emptied, or restored from a backup. Counting from one
  * would let a forgotten owner pass for the new one.
  */
-const clockEpoch = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`;
+export const clockEpoch = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`;
 
 /** Takes all partitions at once, in one order for everybody, so that two claimants cannot deadlock. */
 export function claimSteps(owner: ProgressOwner, partitions: string): Step[] {

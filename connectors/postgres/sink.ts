@@ -1,8 +1,9 @@
 /** The Sink port on Postgres: one connection; rows and progress in one transaction; see progress.ts for the fence. */
 import type { TableSchema } from '../../src/core/change.ts';
-import type { AppliedByOther, Mapping, Progress, Sink, SinkBatch, WriteOutcome } from '../../src/core/sink-port.ts';
+import type { AppliedByOther, Entry, Mapping, Progress, Sink, SinkBatch, WriteOutcome } from '../../src/core/sink-port.ts';
 import type { Finding, Logger } from '../../src/core/ports.ts';
-import type { PartitionId } from '../../src/core/log-port.ts';
+import type { Offsets, PartitionId } from '../../src/core/log-port.ts';
+import type { PoisonPolicy, Quarantine } from '../../src/core/quarantine-port.ts';
 import { checkTarget } from './check.ts';
 import type { PostgresSettings } from './config.ts';
 import { postgresError, sqlState } from './errors.ts';
@@ -20,7 +21,10 @@ import {
   rollBack,
   type ProgressOwner,
 } from './progress.ts';
+import { PostgresQuarantine } from './quarantine.ts';
+import { discardAllStep, ensureQuarantineTable, quarantineTableExists } from './quarantine-table.ts';
 import { Session, translated } from './session.ts';
+import { begin, commit } from './transaction-steps.ts';
 import { Writer } from './writer.ts';
 
 export interface PostgresSinkOptions {
@@ -28,6 +32,10 @@ export interface PostgresSinkOptions {
   readonly service: string;
   readonly mappings: readonly Mapping[];
   readonly logger: Logger;
+  /** What becomes of a change that can never be applied; `halt` where nothing is said. */
+  readonly onPoison?: PoisonPolicy;
+  /** All partitions that carry the service's tables: with more than one, what one refuses another may still make right. */
+  readonly partitions?: readonly PartitionId[];
 }
 
 /** Connects at the first use, so that check() can report a server that cannot be reached. */
@@ -46,12 +54,16 @@ class PostgresSink implements Sink {
   /** One thing at a time on the one connection. */
   #turn: Promise<unknown> = Promise.resolve();
   readonly #writer: Writer;
+  readonly quarantine: Quarantine;
 
   constructor(settings: PostgresSettings, options: PostgresSinkOptions) {
     this.#settings = settings;
     this.#options = options;
     this.#owner = { pipeline: options.pipeline, service: options.service };
-    this.#writer = new Writer(this.#owner, options.mappings, options.logger);
+    const { onPoison: policy = 'halt', partitions = [] } = options;
+    this.#writer = new Writer(this.#owner, options.mappings, options.logger, { policy, mayHold: partitions.length > 1 });
+    const alone = <T>(work: (session: Session) => Promise<T>) => this.#beside(work);
+    this.quarantine = new PostgresQuarantine(alone, this.#owner, options.mappings);
   }
 
   check(schemas: readonly (TableSchema | undefined)[]): Promise<readonly Finding[]> {
@@ -66,16 +78,9 @@ class PostgresSink implements Sink {
   }
 
   progress(): Promise<ReadonlyMap<PartitionId, Progress>> {
-    // On a connection of its own: inside an open transaction ours would see what is not committed yet.
-    return this.#inTurn(async () => {
-      const other = this.#writer.isOpen ? await this.#openSession() : undefined;
-      try {
-        const session = other ?? (await this.#connected());
-        return (await progressTableExists(session)) ? await readProgress(session, this.#owner) : new Map<PartitionId, Progress>();
-      } finally {
-        await other?.[Symbol.asyncDispose]();
-      }
-    });
+    return this.#beside(async (session) =>
+      (await progressTableExists(session)) ? await readProgress(session, this.#owner) : new Map<PartitionId, Progress>(),
+    );
   }
 
   appliedByOthers(): Promise<readonly AppliedByOther[]> {
@@ -90,15 +95,28 @@ class PostgresSink implements Sink {
       const session = await this.#connected();
       await this.#writer.abandon(session);
       await ensureProgressTable(session);
+      await ensureQuarantineTable(session);
       if (partitions.length === 0) return new Map<PartitionId, Progress>();
       const { held, progress } = readClaim((await this.#claim(session, arrayLiteral(partitions)))[2]);
-      this.#writer.take(held);
+      await this.#writer.take(session, held);
       return progress;
     });
   }
 
+  prepare(entries: readonly Entry[]): void {
+    this.#writer.prepare(entries);
+  }
+
   write(batch: SinkBatch): Promise<WriteOutcome> {
     return this.#inTurn(async () => this.#writer.write(await this.#connected(), batch));
+  }
+
+  get holds(): boolean {
+    return this.#writer.holds;
+  }
+
+  tend(ends: Offsets | undefined): Promise<number> {
+    return this.#inTurn(async () => this.#writer.tend(await this.#connected(), ends));
   }
 
   reset(partitions: readonly PartitionId[]): Promise<void> {
@@ -107,8 +125,13 @@ class PostgresSink implements Sink {
       await this.#writer.abandon(session);
       this.#writer.drop(partitions);
       if (!(await progressTableExists(session))) return;
-      const { text, values } = resetStep(this.#owner, arrayLiteral(partitions));
-      await session.query('forgetting the progress', text, values);
+      const queues = (await quarantineTableExists(session)) ? [discardAllStep(this.#owner, partitions)] : [];
+      try {
+        await session.run([begin, resetStep(this.#owner, arrayLiteral(partitions)), ...queues, commit]);
+      } catch (error) {
+        await rollBack(session);
+        throw translated(error, 'forgetting the progress');
+      }
     });
   }
 
@@ -121,6 +144,18 @@ class PostgresSink implements Sink {
   }
 
   // ---------------------------------------------------------------- connection
+
+  /** On a connection of its own while a transaction is open: inside it ours would see what is not committed yet, or break it. */
+  #beside<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return this.#inTurn(async () => {
+      const other = this.#writer.isOpen ? await this.#openSession() : undefined;
+      try {
+        return await work(other ?? (await this.#connected()));
+      } finally {
+        await other?.[Symbol.asyncDispose]();
+      }
+    });
+  }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(work);

@@ -5,5 +5,3 @@ export const savepoint: Step = { name: 'crossfade_savepoint', text: 'SAVEPOINT c
 export const release: Step = { name: 'crossfade_release', text: 'RELEASE SAVEPOINT crossfade' };
 export const begin: Step = { name: 'crossfade_begin', text: 'BEGIN' };
 export const commit: Step = { name: 'crossfade_commit', text: 'COMMIT' };
-/** Until the transaction ends, and only for what the target made DEFERRABLE; harmless for everything else. */
-export const defer: Step = { name: 'crossfade_defer', text: 'SET CONSTRAINTS ALL DEFERRED' };

@@ -7,7 +7,7 @@ import { invariant } from '../../src/core/assert.ts';
 import { tableName } from '../../src/core/change.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import type { Entry } from '../../src/core/sink-port.ts';
-import type { RowStep } from './batch.ts';
+import type { RowStep } from './row-steps.ts';
 import { quote, quotedTarget, targetText, type TargetName } from './identifiers.ts';
 import type { TablePlan } from './plan.ts';
 import type { Plans } from './plans.ts';

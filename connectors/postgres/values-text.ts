@@ -13,7 +13,7 @@ export function characterText(source: ColumnSchema, target: TargetColumn, policy
   return limitedText(characterRoom(source, target), (value) => plainText(spell(value), policy));
 }
 
-function characterRoom(source: ColumnSchema, target: TargetColumn): number | undefined {
+export function characterRoom(source: ColumnSchema, target: TargetColumn): number | undefined {
   if (target.base !== 'varchar' && target.base !== 'bpchar') return undefined;
   const room = characterLength(target);
   return room === undefined || (source.length !== undefined && source.length <= room) ? undefined : room;

@@ -1,25 +1,37 @@
 /** Batches into transactions of the target: rows and progress together, or not at all. */
-import { CrossfadeError } from '../../src/core/errors.ts';
 import { faultPoint } from '../../src/core/fault-point.ts';
-import type { PartitionId } from '../../src/core/log-port.ts';
+import type { Offsets, PartitionId } from '../../src/core/log-port.ts';
 import type { Logger } from '../../src/core/ports.ts';
 import type { Entry, Mapping, SinkBatch, WriteOutcome } from '../../src/core/sink-port.ts';
+import type { Apart } from './alterations.ts';
 import { arrive, standsAt } from './barrier.ts';
-import { foldedSteps, singleSteps, type RowStep } from './batch.ts';
-import { isConnectionLost, postgresError, sqlState } from './errors.ts';
+import { immediate } from './careful.ts';
+import { postgresError, sqlState } from './errors.ts';
+import { quotedTarget } from './identifiers.ts';
+import { Keeper } from './keeper.ts';
 import { StepsFailed, type Step } from './pipeline.ts';
 import { Plans } from './plans.ts';
 import { moveStep, rollBack, type Held, type ProgressOwner } from './progress.ts';
+import { discardOlderStep } from './quarantine-table.ts';
+import type { Poison } from './refusal.ts';
 import { withPlace } from './refused-place.ts';
+import type { RowStep } from './row-steps.ts';
+import { foldedRows, refusedOr, RowRefused } from './row-refused.ts';
 import type { Session } from './session.ts';
-import { begin, commit, defer, release, savepoint } from './transaction-steps.ts';
+import { begin, commit, release, savepoint } from './transaction-steps.ts';
 import { emptyingSteps } from './truncate.ts';
+import { fenced, notCommitted } from './writer-errors.ts';
 
 /** A transaction that has begun and waits: what each of its partitions has reached inside it. */
 interface OpenTransaction {
   readonly held: Map<PartitionId, Held>;
   readonly open: Set<PartitionId>;
+  /** Something was refused in it, and its later parts may make it right. */
+  holds: boolean;
 }
+
+/** The steps of a batch's rows, and what policies changed in them. */
+type Spelled = Apart<readonly RowStep[]>;
 
 interface Frame {
   readonly batch: SinkBatch;
@@ -36,11 +48,14 @@ export class Writer {
   /** As committed. */
   readonly #held = new Map<PartitionId, Held>();
   #transaction: OpenTransaction | undefined;
+  readonly #keeper: Keeper;
+  readonly #prepared = new WeakMap<readonly Entry[], Spelled>();
 
-  constructor(owner: ProgressOwner, mappings: readonly Mapping[], logger: Logger) {
+  constructor(owner: ProgressOwner, mappings: readonly Mapping[], logger: Logger, poison: Poison) {
     this.#owner = owner;
     this.#logger = logger;
     this.#plans = new Plans(mappings);
+    this.#keeper = new Keeper({ owner, mappings, plans: this.#plans, poison }, logger);
   }
 
   /** A transaction has begun and waits for its last part. */
@@ -48,9 +63,16 @@ export class Writer {
     return this.#transaction !== undefined;
   }
 
+  /** Some keys of its partitions are held. */
+  get holds(): boolean {
+    return this.#keeper.blocked.held > 0;
+  }
+
   /** These partitions are ours from now on, and stand so. */
-  take(held: ReadonlyMap<PartitionId, Held>): void {
+  async take(session: Session, held: ReadonlyMap<PartitionId, Held>): Promise<void> {
     for (const [partition, hold] of held) this.#held.set(partition, hold);
+    this.#keeper.blocked.forget();
+    await this.#keeper.blocked.know(session, this.#held.keys());
   }
 
   drop(partitions: readonly PartitionId[]): void {
@@ -61,12 +83,28 @@ export class Writer {
   async abandon(session: Session): Promise<void> {
     if (this.#transaction) await rollBack(session);
     this.#transaction = undefined;
+    this.#keeper.blocked.forget();
     if (session.lost) this.#held.clear();
   }
 
   /** The connection is going; the server rolls back by itself. */
   forget(): void {
     this.#transaction = undefined;
+  }
+
+  /** Folds and spells the rows of a batch to come, where its tables are known already. */
+  prepare(entries: readonly Entry[]): void {
+    if (!this.#plans.know(entries)) return;
+    try {
+      this.#prepared.set(entries, this.#spelled(entries));
+    } catch {
+      // It will be refused in its turn, behind what comes before it.
+    }
+  }
+
+  #spelled(entries: readonly Entry[]): Spelled {
+    const { alterations, mayStage } = this.#plans;
+    return alterations.apart(() => foldedRows(entries, (entry) => this.#plans.of(entry), mayStage));
   }
 
   async write(session: Session, batch: SinkBatch): Promise<WriteOutcome> {
@@ -80,38 +118,105 @@ export class Writer {
     }
   }
 
+  /** Tries what is held; nothing while a transaction is open. Answers how many keys are free again. */
+  async tend(session: Session, ends: Offsets | undefined): Promise<number> {
+    if (this.#transaction) return 0;
+    try {
+      return await this.#keeper.tend(session, this.#held, ends);
+    } catch (error) {
+      await rollBack(session);
+      await this.abandon(session);
+      throw error;
+    }
+  }
+
   async #write(session: Session, batch: SinkBatch): Promise<'committed' | 'open'> {
     const { partition, progress, entries } = batch;
     const held = (this.#transaction?.held ?? this.#held).get(partition);
     if (!held) throw fenced(partition);
     await this.#plans.prepare(session, entries);
+    await this.#keeper.blocked.know(session, this.#held.keys());
     this.#plans.alterations.take();
-    const joining = this.#transaction !== undefined;
-    const transaction: OpenTransaction = (this.#transaction ??= { held: new Map(this.#held), open: new Set() });
+    const isJoining = this.#transaction !== undefined;
+    const transaction: OpenTransaction = (this.#transaction ??= { held: new Map(this.#held), open: new Set(), holds: false });
     if (batch.open) transaction.open.add(partition);
     else transaction.open.delete(partition);
     const staysOpen = transaction.open.size > 0;
     // A transaction that begins open needs a savepoint too, to fall back without losing what comes next.
-    const before = joining ? [savepoint] : staysOpen ? [begin, savepoint] : [begin];
-    const after = staysOpen ? [release] : [commit];
-    const frame: Frame = { batch, before, move: moveStep(this.#owner, partition, held, progress), after };
-    const planOf = (entry: Entry) => this.#plans.of(entry);
-    const rows = foldedSteps(entries, planOf, { mayStage: this.#plans.mayStage, clearStage: joining });
-    if (!staysOpen) faultPoint('sink:before-commit');
+    const before = isJoining ? [savepoint] : staysOpen ? [begin, immediate, savepoint] : [begin];
+    const move = moveStep(this.#owner, partition, held, progress);
+    const frame: Frame = { batch, before, move, after: staysOpen ? [release] : transaction.holds ? [] : [commit] };
+    if (!staysOpen && !transaction.holds) faultPoint('sink:before-commit');
     try {
-      await this.#send(session, frame, rows);
+      await this.#writeFast(session, frame, isJoining);
     } catch (error) {
-      // Also for a single change: what makes it right may come in a later part of the same transaction.
-      if (!(error instanceof ConstraintViolated)) throw error;
-      await this.#fallBack(session, frame, singleSteps(entries, planOf));
+      if (!(error instanceof RowRefused)) throw error;
+      this.#plans.alterations.take();
+      // What makes a change right may come in a later part of the same transaction, or was held in an earlier one.
+      const mayYetPass = staysOpen || transaction.holds;
+      const start = !isJoining ? [rollback, ...(staysOpen ? [begin, immediate, savepoint] : [begin, immediate])] : error.wasSent ? [toSavepoint] : [savepoint];
+      const isHeld = await this.#writeCarefully(session, { ...frame, before: start, after: staysOpen ? [release] : [] }, mayYetPass);
+      if (isHeld && mayYetPass) transaction.holds = true;
+      if (!staysOpen && !transaction.holds) await this.#finish(session, partition);
+    }
+    if (!staysOpen && transaction.holds) {
+      await this.#keeper.close(session, [...transaction.held.keys()]);
+      await this.#finish(session, partition);
     }
     this.#tellAlterations(partition);
+    return this.#written(transaction, batch, held, staysOpen);
+  }
+
+  #written(transaction: OpenTransaction, { partition, progress }: SinkBatch, held: Held, staysOpen: boolean): 'committed' | 'open' {
     transaction.held.set(partition, { ownerEpoch: held.ownerEpoch, nextOffset: progress.nextOffset });
     if (staysOpen) return 'open';
-    this.take(transaction.held);
+    for (const [one, hold] of transaction.held) this.#held.set(one, hold);
     this.#transaction = undefined;
     faultPoint('sink:after-commit');
     return 'committed';
+  }
+
+  /** As sets, folded. Throws RowRefused where a row of it is the reason that nothing could be written. */
+  async #writeFast(session: Session, frame: Frame, isJoining: boolean): Promise<void> {
+    const { partition, entries } = frame.batch;
+    const { free, behind } = this.#keeper.part(partition, entries);
+    const { answer, altered } = behind.length > 0 ? this.#spelled(free) : (this.#prepared.get(entries) ?? this.#spelled(entries));
+    const rows = isJoining ? answer : answer.filter(({ clearsStage }) => clearsStage !== true);
+    if (behind.length > 0) {
+      // What waits behind a blocked key goes into its queue in the same transaction.
+      await this.#send(session, { ...frame, after: [] }, rows);
+      await this.#keeper.putBehind(session, partition, behind);
+      await this.#end(session, frame);
+    } else await this.#send(session, frame, rows);
+    this.#plans.alterations.add(altered);
+  }
+
+  async #end(session: Session, { batch, after }: { readonly batch: Pick<SinkBatch, 'partition'>; readonly after: readonly Step[] }): Promise<void> {
+    try {
+      const results = await session.run(after);
+      if (after.includes(commit) && results.at(-1)?.tag !== 'COMMIT') throw notCommitted(batch.partition);
+    } catch (error) {
+      if (!(error instanceof StepsFailed)) throw error;
+      throw refusedOr(error.cause, `committing partition ${batch.partition}`);
+    }
+  }
+
+  /** The same batch again, one change at a time in the source's order, up to the commit. Answers whether anything is held. */
+  async #writeCarefully(session: Session, frame: Frame, mayYetPass: boolean): Promise<boolean> {
+    const { partition, entries, progress } = frame.batch;
+    this.#logger.debug({ partition, entries: entries.length }, 'batch violates a constraint as a set, applying its changes one by one');
+    await this.#send(session, { ...frame, after: [] }, []);
+    const where = `partition ${partition} before offset ${progress.nextOffset}`;
+    const tools = { session, planOf: (entry: Entry) => this.#plans.of(entry), where };
+    const isHeld = await this.#keeper.applyCarefully(tools, partition, entries, mayYetPass);
+    await this.#end(session, frame);
+    return isHeld;
+  }
+
+  /** The commit of a transaction in which something was refused on the way. */
+  async #finish(session: Session, partition: PartitionId): Promise<void> {
+    faultPoint('sink:before-commit');
+    await this.#end(session, { batch: { partition }, after: [commit] });
   }
 
   /** A TRUNCATE, which comes in a batch of its own: see barrier.ts. */
@@ -120,7 +225,13 @@ export class Writer {
     const held = (this.#transaction?.held ?? this.#held).get(partition);
     if (!held) throw fenced(partition);
     await this.#plans.prepare(session, entries);
-    const work = () => emptyingSteps(session, entries, this.#plans);
+    const work = async () => {
+      const discards = entries.map((entry) => {
+        const plan = this.#plans.of(entry);
+        return { title: plan.title, ...discardOlderStep(this.#owner, quotedTarget(plan.name), entry.event.version) };
+      });
+      return [...(await emptyingSteps(session, entries, this.#plans)), ...discards];
+    };
     // What is open here is not durable, and what it holds of this partition comes before the barrier.
     const outcome = this.#transaction
       ? await standsAt(session, { owner: this.#owner, batch, held })
@@ -130,6 +241,8 @@ export class Writer {
       throw fenced(partition);
     }
     if (outcome === 'waiting') return 'waiting';
+    // Whoever did the work discarded older changes of the table.
+    this.#keeper.blocked.forget();
     const moved = { ownerEpoch: held.ownerEpoch, nextOffset: batch.progress.nextOffset };
     this.#held.set(partition, moved);
     this.#transaction?.held.set(partition, moved);
@@ -139,19 +252,6 @@ export class Writer {
   #tellAlterations(partition: PartitionId): void {
     const altered = this.#plans.alterations.take();
     if (altered) this.#logger.warn({ partition, altered }, 'values that the target cannot hold were altered as the configuration says');
-  }
-
-  /** The sets collided: the same batch again, one change at a time in the source's order, its constraints judged at the end. */
-  async #fallBack(session: Session, frame: Frame, rows: readonly RowStep[]): Promise<void> {
-    const { partition, entries } = frame.batch;
-    this.#logger.debug({ partition, entries: entries.length }, 'batch violates a constraint as a set, applying its changes one by one');
-    const toSavepoint = frame.before.includes(savepoint);
-    const before = toSavepoint ? [{ text: 'ROLLBACK TO SAVEPOINT crossfade' }, defer] : [{ text: 'ROLLBACK' }, begin, defer];
-    try {
-      await this.#send(session, { ...frame, before }, rows);
-    } catch (error) {
-      throw error instanceof ConstraintViolated ? error.outward : error;
-    }
   }
 
   async #send(session: Session, { batch, before, move, after }: Frame, rows: readonly RowStep[]): Promise<void> {
@@ -172,40 +272,12 @@ export class Writer {
       const row = rows[failed];
       if (row?.guard && isDivision) throw row.guard;
       const where = `partition ${batch.partition} before offset ${batch.progress.nextOffset}`;
-      const ours = postgresError(cause, { doing: row ? `${row.title}, ${where}` : `writing ${where}` });
-      if (row && !isConnectionLost(cause) && setViolations.has(sqlState(cause) ?? '')) throw new ConstraintViolated(ours);
-      throw ours;
+      // Before the rows, nothing is their fault.
+      if (failed < 0) throw postgresError(cause, { doing: `writing ${where}` });
+      throw refusedOr(cause, row ? `${row.title}, ${where}` : `writing ${where}`);
     }
   }
 }
 
-/** Unique and foreign-key violations. Not 21000, one row touched twice: folded keys differ, so the target takes two of them for one. */
-const setViolations = new Set(['23505', '23503']);
-
-/** The same batch may pass change by change. */
-class ConstraintViolated extends Error {
-  readonly outward: CrossfadeError;
-
-  constructor(outward: CrossfadeError) {
-    super('a constraint was violated');
-    this.outward = outward;
-  }
-}
-
-function fenced(partition: PartitionId): CrossfadeError {
-  return new CrossfadeError({
-    code: 'TARGET_FENCED',
-    fault: 'retry',
-    message: `another owner took ${partition}, or its progress in the target is not what this one left there`,
-    remedy: 'Nothing to do: the owner of the partition goes on, or this one claims it again.',
-  });
-}
-
-function notCommitted(partition: PartitionId): CrossfadeError {
-  return new CrossfadeError({
-    code: 'TARGET_BUSY',
-    fault: 'retry',
-    message: `the server rolled a transaction of ${partition} back instead of committing it`,
-    remedy: 'It is tried again. If it persists, look for triggers in the target that end transactions.',
-  });
-}
+const rollback: Step = { text: 'ROLLBACK' };
+const toSavepoint: Step = { text: 'ROLLBACK TO SAVEPOINT crossfade' };

@@ -81,6 +81,7 @@ export const redisTarget = {
   naming: 'key',
   targetOf: ({ table }: TableId, options: Readonly<Record<string, unknown>>) =>
     typeof options['key'] === 'string' ? options['key'] : table,
+  noQuarantine: 'a service in Redis halts at what it cannot write: only Postgres has a quarantine; leave this setting out',
   whenEmpty: ({ table }: TableId) => `a Redis mapping needs a key template: { key: "${table}:{id}" }`,
   starter: (schema: TableSchema) => `{ shape: hash, key: ${JSON.stringify(keyTemplateOf(schema))} }`,
   url: { pattern: /^rediss?:\/\//i, form: 'redis://HOST:PORT' },

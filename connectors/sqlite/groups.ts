@@ -96,7 +96,8 @@ export class GroupsFile implements Disposable {
   join(group: string, member: string, partitions: readonly PartitionId[]): void {
     this.#transaction(() => {
       this.#db
-        .prepare('INSERT INTO members VALUES (?, ?, ?, ?, ?, ?, ?)')
+        // Of an earlier session of this process that could not leave, too.
+        .prepare('INSERT OR REPLACE INTO members VALUES (?, ?, ?, ?, ?, ?, ?)')
         .run(group, member, JSON.stringify(partitions), process.pid, hostname(), startedMs, Date.now());
       // What the group no longer reads must not hold back retention for ever.
       this.#db

@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import type { Logger } from '../../src/core/ports.ts';
 import type { PartitionId } from '../../src/core/log-port.ts';
 import { beat } from './beat.ts';
 import type { GroupsFile } from './groups.ts';
+import { type MemberId, takeMemberId } from './member-id.ts';
 import type { Timing } from './settings.ts';
 
 export interface MembershipParts {
@@ -18,7 +18,8 @@ export interface MembershipParts {
 /** This reader's place in its group, shown by signs of life. One that was silent too long is over: join anew. */
 export class Membership implements Disposable {
   readonly #parts: MembershipParts;
-  readonly #member = randomUUID();
+  readonly #name: MemberId;
+  readonly #member: string;
   readonly #beat: Disposable;
   #claimed: ReadonlySet<PartitionId> = new Set();
   #stolen = false;
@@ -30,7 +31,14 @@ export class Membership implements Disposable {
   constructor(parts: MembershipParts) {
     this.#parts = parts;
     const { groups, group, partitions, timing } = parts;
-    groups.join(group, this.#member, partitions);
+    this.#name = takeMemberId(groups.path, group);
+    this.#member = this.#name.id;
+    try {
+      groups.join(group, this.#member, partitions);
+    } catch (error) {
+      this.#name[Symbol.dispose]();
+      throw error;
+    }
     // Buries the dead at once, so that a restarted process need not wait for its own former self to expire.
     groups.beat(group, this.#member);
     this.#share = groups.share(group, this.#member);
@@ -90,6 +98,8 @@ export class Membership implements Disposable {
       this.#parts.groups.leave(this.#parts.group, this.#member);
     } catch (error) {
       this.#parts.logger.debug({ err: error }, 'leaving the group failed, it will expire');
+    } finally {
+      this.#name[Symbol.dispose]();
     }
   }
 }

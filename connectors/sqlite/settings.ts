@@ -36,4 +36,4 @@ export interface DeliveryLimits {
   readonly records: number;
 }
 
-export const defaultDelivery: DeliveryLimits = { bytes: 1024 * 1024, records: 5000 };
+export const defaultDelivery: DeliveryLimits = { bytes: 4 * 1024 * 1024, records: 20_000 };

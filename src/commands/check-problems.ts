@@ -42,7 +42,7 @@ interface Resume {
 
 async function resumeOf(config: Config, logger: Logger): Promise<Resume> {
   // Reading its state would make the file, and a check makes nothing.
-  if (!existsSync(config.log.settings.path)) return { isNew: true };
+  if (config.log.kind === 'embedded' && !existsSync(config.log.settings.path)) return { isNew: true };
   try {
     await using log = await openLog(config, config.streams, logger);
     const { complete, start } = await log.state();

@@ -1,9 +1,9 @@
 /** The one line at the bottom of the terminal while a pipeline runs. */
-import { lagSecondsNow } from '../runtime/lag.ts';
+import type { ServiceLag } from '../runtime/lag-watch.ts';
 import type { Totals } from '../runtime/observe.ts';
 
 /** From two samples that are a second apart: `captured 1,204/s · orders 1,180/s lag 0.2 s · storefront waiting SOURCE_…`. */
-export function statusText(before: Totals, now: Totals, nowMs: number): string {
+export function statusText(before: Totals, now: Totals, lags: readonly ServiceLag[], nowMs: number): string {
   const pieces: string[] = [];
   const capture = now.states['capture'];
   if (capture) {
@@ -14,18 +14,12 @@ export function statusText(before: Totals, now: Totals, nowMs: number): string {
   const names = new Set([...Object.keys(now.services), ...Object.keys(now.states).flatMap((part) => /^apply (.*)$/.exec(part)?.[1] ?? [])]);
   for (const name of names) {
     const applied = (now.services[name]?.appliedRecords ?? 0) - (before.services[name]?.appliedRecords ?? 0);
-    pieces.push(`${name} ${rate(applied)}${lagText(name, now, nowMs)}${trouble(now.states[`apply ${name}`])}`);
+    pieces.push(`${name} ${rate(applied)}${lagText(lags.find(({ service }) => service === name))}${trouble(now.states[`apply ${name}`])}`);
   }
   return pieces.join(' · ');
 }
 
-/** Of the partition that is worst off. A service that does not run hears nothing of what comes after its last delivery. */
-function lagText(name: string, { services, states, completedThroughUs }: Totals, nowMs: number): string {
-  const runs = states[`apply ${name}`]?.state === 'running';
-  const standings = Object.values(services[name]?.lag ?? {}).filter(({ changes }) => runs || changes > 0);
-  const seconds = standings.flatMap((standing) => lagSecondsNow(standing, completedThroughUs, nowMs) ?? []);
-  return seconds.length === 0 ? '' : `, lag ${secondsText(Math.max(...seconds))}`;
-}
+const lagText = (lag: ServiceLag | undefined) => (lag?.seconds === undefined ? '' : `, lag ${secondsText(lag.seconds)}`);
 
 const trouble = (state: { state: string; code?: string } | undefined) =>
   state === undefined || state.state === 'running' ? '' : ` (${state.state}${state.code === undefined ? '' : ` ${state.code}`})`;

@@ -10,6 +10,7 @@ import { problemBlock } from './check-text.ts';
 import type { ExitCode, Invocation } from './command.ts';
 import { type Output, plural } from './output.ts';
 import { preflight } from './preflight.ts';
+import { Health, httpFlag } from './run-health.ts';
 import { statusText } from './run-line.ts';
 import { nearest, usage } from './usage.ts';
 
@@ -21,7 +22,18 @@ export async function run({ flags, words, output, signal }: Invocation): Promise
   const logger = makeLogger({ level: logLevel, format: 'json', write: print, bindings: { pipeline: config.pipeline } });
   const observed = makeMeters();
   const services = role.apply === 'all' ? config.services : role.apply === 'none' ? [] : [serviceNamed(config, role.apply)];
+  const http = httpFlag(flags.text('http'), config.http);
   announce(config, { capture: role.capture, services }, output, logger);
+  await using health = await Health.start({
+    config,
+    http,
+    parts: [...(role.capture ? ['capture'] : []), ...services.map(({ name }) => `apply ${name}`)],
+    // Capture alone is the last to see a service whose every process is dead.
+    services: role.capture ? config.services : services,
+    totals: observed.totals,
+    logger,
+    signal,
+  });
   const hopeless = await preflight(config, { capture: role.capture, services }, logger, signal);
   if (hopeless.length > 0) {
     for (const { code, where, message } of hopeless) if (!output.live) logger.error({ code, where }, message);
@@ -38,12 +50,18 @@ export async function run({ flags, words, output, signal }: Invocation): Promise
     else parts.push(...services.map((service) => applyPart(config, service, observed.apply(service.name), tools)));
   }
   if (role.apply === 'all')
-    parts.push(...services.map((service) => serviceThread({ configPath: config.path, service: service.name, logLevel }, observed, print)));
+    parts.push(
+      ...services.map((service) =>
+        serviceThread({ configPath: config.path, service: service.name, logLevel }, { observed, health, print }),
+      ),
+    );
   signal.addEventListener('abort', () => logger.info({}, 'stopping: what is in hand is finished; a second signal ends at once'), {
     once: true,
   });
   const line = new AbortController();
-  const watching = output.live ? keepStatusLine(observed.totals, output, AbortSignal.any([signal, line.signal])) : Promise.resolve();
+  const watching = output.live
+    ? keepStatusLine(observed.totals, health, output, AbortSignal.any([signal, line.signal]))
+    : Promise.resolve();
   try {
     await supervise(parts, signal);
     logger.info({}, 'stopped');
@@ -51,6 +69,7 @@ export async function run({ flags, words, output, signal }: Invocation): Promise
   } catch (thrown) {
     // main.ts says it to a person; the log of a service is read by machines.
     if (!output.live) logger.error({ err: thrown }, 'cannot go on');
+    await health.stopped(thrown);
     throw thrown;
   } finally {
     line.abort();
@@ -87,14 +106,23 @@ export function serviceNamed(config: Config, name: string): ServiceConfig {
   );
 }
 
-function serviceThread(task: WorkerTask, observed: Observed, print: (line: string) => void): Part {
+interface ThreadTools {
+  readonly observed: Observed;
+  readonly health: Pick<Health, 'threadStarts' | 'heard'>;
+  readonly print: (line: string) => void;
+}
+
+function serviceThread(task: WorkerTask, { observed, health, print }: ThreadTools): Part {
   const { totals } = observed;
   const part = `apply ${task.service}`;
+  health.threadStarts(part);
   const onMessage = (message: unknown) => {
     const told = message as WorkerMessage;
+    health.heard(part);
     if ('logLine' in told) print(told.logLine);
     else {
       Object.assign(totals.services, told.totals.services);
+      Object.assign(totals.threads, told.totals.threads);
       const state = told.totals.states[part];
       if (state) totals.states[part] = state;
     }
@@ -106,7 +134,7 @@ function serviceThread(task: WorkerTask, observed: Observed, print: (line: strin
 function announce(config: Config, role: { capture: boolean; services: readonly ServiceConfig[] }, output: Output, logger: Logger): void {
   const { host, port } = config.source.settings;
   const source = `${host}:${port}`;
-  const log = config.log.settings.path;
+  const log = config.log.name;
   const services = role.services.map(({ name, target, mappings }) => ({ name, kind: target.kind, tables: mappings.length }));
   if (!output.live) return logger.info({ source, log, capture: role.capture, services, tables: config.tables.map(tableName) }, 'starting');
   const lines = [
@@ -119,11 +147,12 @@ function announce(config: Config, role: { capture: boolean; services: readonly S
   output.out(`${lines.join('\n')}\n`);
 }
 
-async function keepStatusLine(totals: Totals, output: Output, signal: AbortSignal): Promise<void> {
+async function keepStatusLine(totals: Totals, health: Health, output: Output, signal: AbortSignal): Promise<void> {
   let before = structuredClone(totals);
   try {
     for await (const _ of ticks(1000, undefined, { signal })) {
-      output.statusLine(statusText(before, totals, Date.now()));
+      const nowMs = Date.now();
+      output.statusLine(statusText(before, totals, health.lags(nowMs), nowMs));
       before = structuredClone(totals);
     }
   } catch {

@@ -1,15 +1,10 @@
 /** Is the pipeline well? What a monitor may wake somebody for, in a few words each. */
-import type { LogMember } from '../core/log-state.ts';
+import { isSilent } from '../runtime/health.ts';
 import type { Sample, ServiceSample } from './status-sample.ts';
 import { waitsOf } from './status-waits.ts';
 
-/** Signs of life come every second; so many without one, and the process is frozen, suspended, or cannot write them. */
-const silentAfterSeconds = 5;
-
 /** Partitions come to a TRUNCATE within moments of each other; one that does not in this time has stopped. */
 const waitsTooLongSeconds = 30;
-
-export const isSilent = ({ silentSeconds }: LogMember): boolean => silentSeconds > silentAfterSeconds;
 
 /** Empty when all is well. Lag alone is no reason: how much of it is too much, only the reader knows. */
 export function reasonsOf({ source, log, services }: Omit<Sample, 'healthy' | 'reasons'>): string[] {

@@ -1,9 +1,9 @@
 /** A look at a pipeline as text for a person: long words are cut, what matters is wrapped. */
 import { numberOf } from '../core/partition.ts';
 import type { LogMember, PartTrouble } from '../core/log-state.ts';
+import { isSilent } from '../runtime/health.ts';
 import { type Output, table, wrap } from './output.ts';
 import { secondsText } from './run-line.ts';
-import { isSilent } from './status-health.ts';
 import type { PartitionSample } from './status-partition.ts';
 import type { Sample, ServiceSample, Trouble } from './status-sample.ts';
 import type { Rates } from './status.ts';

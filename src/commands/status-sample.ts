@@ -6,6 +6,7 @@ import type { LogMember, LogState, PartTrouble } from '../core/log-state.ts';
 import type { Finding, Logger } from '../core/ports.ts';
 import type { Log, PartitionId } from '../core/log-port.ts';
 import type { Progress } from '../core/sink-port.ts';
+import { secondsSince } from '../runtime/lag.ts';
 import { type ErrorFields, errorFields } from '../runtime/observe.ts';
 import { openLog, openSink, openSource } from '../wire.ts';
 import { reasonsOf } from './status-health.ts';
@@ -70,7 +71,7 @@ export async function takeSample(config: Config, logger: Logger, now: () => numb
       pipeline: config.pipeline,
       atMs: now(),
       source: { server: `${host}:${port}`, ...(end === undefined ? {} : { end }), ...(error === undefined ? {} : { error }) },
-      log: logSample(config.log.settings.path, look, describe, now()),
+      log: logSample(config.log.name, look, describe, now()),
       services,
     };
     const reasons = reasonsOf(sample);
@@ -130,7 +131,7 @@ function logSample(path: string, look: LogLook, describe: (position: string) => 
   if ('error' in look) return { path, records: 0, error: look.error };
   const { start, complete, leader, room, troubles, partitions } = look.state;
   const trouble = troubles.get('capture');
-  const ageSeconds = Math.max(0, atMs / 1000 - (complete?.throughUs ?? 0) / 1e6);
+  const ageSeconds = secondsSince(complete?.throughUs, complete, atMs) ?? 0;
   return {
     path,
     records: [...partitions.values()].reduce((sum, { endOffset }) => sum + endOffset, 0),

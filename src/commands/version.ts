@@ -1,4 +1,4 @@
-import { connectorVersion } from '../core/envelope.ts';
+import { connectorVersion } from '../core/envelope-writer.ts';
 import type { ExitCode, Invocation } from './command.ts';
 
 export async function version({ flags, output }: Invocation): Promise<ExitCode> {

@@ -1,94 +1,12 @@
-/**
- * Debezium's JSON change event, written and read. Fields and their order are theirs (debezium 3.6, schemas off); the
- * row images arrive as finished JSON text from the source's decoder and are only copied here.
- */
+/** Debezium's JSON change event, read. Whoever wrote it: what envelope-writer.ts writes, and the same fields in another order. */
 import type { ChangeEvent, Row, TableSchema } from './change.ts';
 import { CrossfadeError } from './errors.ts';
 import { parseExactJson } from './exact-json.ts';
 import { parseLargeJson } from './large-json.ts';
 import type { LogRecord } from './log-port.ts';
-import type { RowChange, Transaction } from './source-port.ts';
 import { rowReader } from './row-json.ts';
 
-export const connectorVersion = '0.1.0';
-
-const smallBytes = 64 * 1024;
 const largeBytes = 8 * 1024 * 1024;
-const nullBytes = Buffer.from('null');
-const beforePart = Buffer.from('{"before":');
-const afterPart = Buffer.from(',"after":');
-
-/** What of an envelope differs between the rows of one transaction. */
-export interface EnvelopeOrder {
-  /** From 1: the event's number in its transaction, and among those of its table. */
-  readonly total: number;
-  readonly collection: number;
-}
-
-/** Writes values into one scratch buffer; each answer is good until the next call. */
-export class EnvelopeWriter {
-  readonly #name: string;
-  #scratch: Buffer<ArrayBuffer> = Buffer.allocUnsafeSlow(smallBytes);
-  #transaction: Transaction | undefined;
-  #schema: TableSchema | undefined;
-  #head = '';
-  #middle = '';
-
-  constructor(pipeline: string) {
-    this.#name = JSON.stringify(pipeline);
-  }
-
-  write(change: RowChange, op: 'c' | 'u' | 'd', order: EnvelopeOrder, nowMs: number): Uint8Array {
-    if (change.transaction !== this.#transaction || change.schema !== this.#schema) this.#prepare(change);
-    const before = (op === 'c' ? null : change.before) ?? nullBytes;
-    const after = (op === 'd' ? null : change.after) ?? nullBytes;
-    const text = `${this.#head}${change.pos},"row":${change.row}${this.#middle}${order.total},"data_collection_order":${order.collection}},"op":"${op}","ts_ms":${nowMs}}`;
-    return this.#assemble(before, after, text);
-  }
-
-  /** Debezium's event of a TRUNCATE: no images, and it stands outside the transaction's order. */
-  truncate(change: RowChange, nowMs: number): Uint8Array {
-    if (change.transaction !== this.#transaction || change.schema !== this.#schema) this.#prepare(change);
-    const text = `${this.#head}${change.pos},"row":${change.row}},"transaction":null,"op":"t","ts_ms":${nowMs}}`;
-    return this.#assemble(nullBytes, nullBytes, text);
-  }
-
-  #assemble(before: Uint8Array, after: Uint8Array, text: string): Uint8Array {
-    this.#reserve(beforePart.length + before.length + afterPart.length + after.length + text.length * 3);
-    const scratch = this.#scratch;
-    let at = beforePart.copy(scratch, 0);
-    scratch.set(before, at);
-    at += before.length;
-    at += afterPart.copy(scratch, at);
-    scratch.set(after, at);
-    at += after.length;
-    at += scratch.write(text, at, 'utf8');
-    return scratch.subarray(0, at);
-  }
-
-  #prepare({ transaction, schema }: RowChange): void {
-    const { database, table } = schema.table;
-    const us = transaction.committedAtUs;
-    this.#head =
-      `,"source":{"version":"${connectorVersion}","connector":"mysql","name":${this.#name},"ts_ms":${Math.floor(us / 1000)},"snapshot":"false",` +
-      `"db":${JSON.stringify(database)},"ts_us":${us},"table":${JSON.stringify(table)},"server_id":${transaction.serverId},` +
-      `"gtid":${JSON.stringify(transaction.gtid)},"file":${JSON.stringify(transaction.file)},"pos":`;
-    this.#middle = `},"transaction":{"id":${JSON.stringify(transaction.id)},"total_order":`;
-    this.#transaction = transaction;
-    this.#schema = schema;
-  }
-
-  #reserve(bytes: number): void {
-    if (bytes > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(bytes > largeBytes ? bytes : bytes * 2);
-  }
-
-  /** The last answer was used: a huge one gives its memory back now, and is not left to the next collection of garbage. */
-  done(): void {
-    if (this.#scratch.length <= largeBytes) return;
-    this.#scratch.buffer.transfer(0);
-    this.#scratch = Buffer.allocUnsafeSlow(smallBytes);
-  }
-}
 
 const operations = { c: 'insert', u: 'update', d: 'delete', r: 'read', t: 'truncate' } as const;
 

@@ -37,6 +37,9 @@ export const errorCodes = [
   'SOURCE_FAILED',
   // log
   'LOG_UNREACHABLE',
+  'LOG_AUTH',
+  'LOG_PRIVILEGE',
+  'LOG_SETTING',
   'LOG_HELD',
   'LOG_FENCED',
   'LOG_CORRUPT',
@@ -68,6 +71,9 @@ export const errorCodes = [
   'TARGET_FAILED',
   // transforms
   'TRANSFORM_INVALID',
+  // health and alerts
+  'HTTP_LISTEN',
+  'ALERT_UNDELIVERED',
   // ourselves
   'INVARIANT',
   'INTERNAL',

@@ -18,6 +18,8 @@ export interface CompleteRecord {
   readonly throughUs: number;
   /** When the leader wrote it, in its own clock. */
   readonly writtenAtMs: number;
+  /** The source's clock minus the leader's, as far as the source could tell: what is committed by one is aged by the other. */
+  readonly clockOffsetUs?: number;
   readonly term: number;
   /** For every partition that has any, the offset behind its last record. */
   readonly ends: Readonly<Record<PartitionId, number>>;

@@ -5,10 +5,10 @@ import { corrupt } from './log-errors.ts';
 import { versionWidth } from './version.ts';
 import { readVarint, varintSize, writeVarint, type Cursor } from './varint.ts';
 
-const versionName = Buffer.from('version');
+export const versionName = Buffer.from('version');
 /** The record is in every partition of its stream; the value is their number. */
 export const barrierHeader = (partitions: number): readonly [string, Uint8Array] => ['barrier', Buffer.from(String(partitions))];
-const openHeader: readonly [string, Uint8Array] = ['open', Buffer.from('1')];
+export const openHeader: readonly [string, Uint8Array] = ['open', Buffer.from('1')];
 
 /**
  * All headers but the version are the same for every row of one table in one transaction: they are encoded once and
@@ -54,7 +54,8 @@ export class EncodedHeaders {
     return this.#opened;
   }
 
-  write(buffer: Buffer, start: number): number {
+  write(target: Uint8Array, start: number): number {
+    const buffer = Buffer.from(target.buffer, target.byteOffset, target.byteLength);
     invariant(this.version.length === versionWidth, 'a version has its fixed width');
     let at = writeVarint(buffer, start, this.#count);
     at = writeVarint(buffer, at, versionName.length);
@@ -65,7 +66,7 @@ export class EncodedHeaders {
   }
 }
 
-function encodeHeader(name: string, value: Uint8Array): Buffer {
+export function encodeHeader(name: string, value: Uint8Array): Buffer {
   const nameBytes = Buffer.from(name);
   const out = Buffer.alloc(10 + nameBytes.length + value.length);
   let at = writeVarint(out, 0, nameBytes.length);

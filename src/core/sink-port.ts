@@ -1,7 +1,8 @@
 /** Where changes go, and what transforms make of them on the way. The rules for all ports are in ports.ts. */
 import type { ChangeEvent, TableId, TableSchema, Version } from './change.ts';
-import type { PartitionId } from './log-port.ts';
+import type { Offsets, PartitionId } from './log-port.ts';
 import type { Finding } from './ports.ts';
+import type { Quarantine } from './quarantine-port.ts';
 
 /** How far a service has applied one partition; stored in the target in the same transaction as the rows. */
 export interface Progress {
@@ -60,6 +61,11 @@ export interface Sink extends AsyncDisposable {
    */
   claim(partitions: readonly PartitionId[]): Promise<ReadonlyMap<PartitionId, Progress>>;
   /**
+   * Advisory, and free of effects: these entries, the same array, come in a `write` soon, and what needs no server can be
+   * done for them now, while another write is under way.
+   */
+  prepare?(entries: readonly Entry[]): void;
+  /**
    * Rows and progress in one transaction, compared on owner epoch and on the progress this sink wrote or read last.
    * Answers `committed` when durable in the target, `open` while a transaction waits for its last part.
    * Throws TARGET_FENCED (retry) when another owner took the partition.
@@ -72,6 +78,17 @@ export interface Sink extends AsyncDisposable {
    * was noted, progress that is another than at the arrival makes it void, and a death at any point is harmless.
    */
   write(batch: SinkBatch): Promise<WriteOutcome>;
+  /** Changes of the claimed partitions are held (see quarantine-port.ts), and {@link tend} is to be called again and again. */
+  readonly holds?: boolean;
+  /**
+   * Tries what is held, in a transaction of its own under the same fence as a write; nothing while a transaction is open.
+   * `ends`: of the log's last complete record, where it is known: what is still refused when all partitions of the service
+   * have passed the ends of a record that holds all that any had reached when it was refused is poison. Answers how many
+   * keys are free again. Throws TARGET_FENCED (retry), and what a write would throw for poison where the policy is to halt.
+   */
+  tend?(ends: Offsets | undefined): Promise<number>;
+  /** What was refused, for a person; absent where this kind of target stops at every refusal. */
+  readonly quarantine?: Quarantine;
   /** Forgets the progress of these partitions, by a person's order (`crossfade rebuild`); rows are overwritten by the replay. */
   reset(partitions: readonly PartitionId[]): Promise<void>;
 }

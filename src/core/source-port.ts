@@ -46,6 +46,8 @@ export interface SourceBatch {
   readonly position: Position;
   /** Everything that the source committed before this instant (its clock) is in the batches so far. */
   readonly throughUs: number;
+  /** Its clock minus ours, measured when this reading began. */
+  readonly clockOffsetUs?: number;
   /** Everything that the server held when this reading began is in the batches so far, this one included. */
   readonly caughtUp: boolean;
 }

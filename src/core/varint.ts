@@ -4,6 +4,9 @@ export interface Cursor {
 }
 
 export function varintSize(value: number): number {
+  // Nearly all are lengths: small, and not negative.
+  if (value >= 0 && value < 64) return 1;
+  if (value >= 0 && value < 8192) return 2;
   let rest = value >= 0 ? value * 2 : -value * 2 - 1;
   let size = 1;
   while (rest >= 128) {
@@ -15,6 +18,15 @@ export function varintSize(value: number): number {
 
 /** Writes at `at` and answers the place behind it. */
 export function writeVarint(buffer: Uint8Array, at: number, value: number): number {
+  if (value >= 0 && value < 8192) {
+    if (value < 64) {
+      buffer[at] = value << 1;
+      return at + 1;
+    }
+    buffer[at] = ((value << 1) & 127) | 128;
+    buffer[at + 1] = value >> 6;
+    return at + 2;
+  }
   let rest = value >= 0 ? value * 2 : -value * 2 - 1;
   while (rest >= 128) {
     buffer[at++] = (rest % 128) | 128;

@@ -16,8 +16,11 @@ export interface VersionPrefix {
 const hex = (value: number, width: number) => value.toString(16).padStart(width, '0');
 
 export function versionPrefix({ epoch, file, offset }: VersionPrefix): string {
-  return `${hex(epoch, 8)}-${hex(file, 8)}-${hex(offset, 16)}-`;
+  if (epoch !== known.epoch || file !== known.file) known = { epoch, file, text: `${hex(epoch, 8)}-${hex(file, 8)}-` };
+  return `${known.text}${hex(offset, 16)}-`;
 }
+/** Each transaction is mostly in the file that the last one was in. */
+let known = { epoch: -1, file: -1, text: '' };
 
 export function versionOf(prefix: string, ordinal: number, half: Half): Version {
   return `${prefix}${hex(ordinal, 8)}-${half}`;
@@ -26,6 +29,15 @@ export function versionOf(prefix: string, ordinal: number, half: Half): Version 
 export const versionWidth = 8 + 1 + 8 + 1 + 16 + 1 + 8 + 1 + 1;
 /** Older than everything that any source ever wrote. */
 export const versionZero: Version = versionOf(versionPrefix({ epoch: 0, file: 0, offset: 0 }), 0, 0);
+
+/** The parts that {@link versionOf} puts together. */
+export function splitVersion(version: Version): { readonly prefix: string; readonly ordinal: number; readonly half: Half } {
+  return {
+    prefix: version.slice(0, -10),
+    ordinal: Number.parseInt(version.slice(-10, -2), 16),
+    half: Number(version.slice(-1)) as Half,
+  };
+}
 
 const pattern = /^([0-9a-f]{8})-([0-9a-f]{8})-([0-9a-f]{16})-([0-9a-f]{8})-([012])$/;
 

@@ -2,9 +2,11 @@
 import { invariant } from '../core/assert.ts';
 import { type ChangeEvent, type TableSchema, tableName } from '../core/change.ts';
 import { readEnvelope } from '../core/envelope.ts';
+import { envelopeScanner } from '../core/envelope-scanner.ts';
 import { CrossfadeError } from '../core/errors.ts';
 import type { Log, LogRecord, PartitionId } from '../core/log-port.ts';
 import { partitionsOf, topicOf } from '../core/partition.ts';
+import { scannedChange } from '../core/scanned-change.ts';
 import type { Entry, Mapping, SinkBatch } from '../core/sink-port.ts';
 import { shapeRuns } from './shape-runs.ts';
 
@@ -14,11 +16,19 @@ export interface BatchParts {
   readonly mappingHash: (partition: PartitionId) => string;
 }
 
+interface RunContent {
+  readonly entries: readonly Entry[];
+  /** Of the last change. */
+  readonly transactionId: string;
+}
+
 export class Batches {
   readonly #parts: BatchParts;
   readonly #log: Log;
   readonly #byTable = new Map<string, readonly number[]>();
   readonly #schemas = new Map<string, TableSchema>();
+  readonly #bySchema = new WeakMap<TableSchema, readonly number[]>();
+  readonly #contents = new WeakMap<readonly LogRecord[], RunContent>();
 
   constructor(parts: BatchParts, log: Log) {
     this.#parts = parts;
@@ -39,17 +49,15 @@ export class Batches {
     return shapeRuns(records, this.#schemas);
   }
 
+  /** A run's changes behind their transforms; found once, however often it is asked. */
+  entriesOf(partition: PartitionId, run: readonly LogRecord[]): readonly Entry[] {
+    return this.#contentOf(partition, run).entries;
+  }
+
   /** One run as one batch. */
-  of(partition: PartitionId, logId: string, records: readonly LogRecord[], nextOffset: number): SinkBatch {
-    const entries: Entry[] = [];
-    let transactionId = '';
-    for (const record of records) {
-      if (record.value === null) continue;
-      const event = this.#event(record, partition);
-      transactionId = event.transactionId;
-      this.#transform(event, entries);
-    }
-    const last = records.at(-1);
+  of(partition: PartitionId, logId: string, run: readonly LogRecord[], nextOffset: number): SinkBatch {
+    const { entries, transactionId } = this.#contentOf(partition, run);
+    const last = run.at(-1);
     invariant(last !== undefined, 'a run has records');
     const { offset: lastOffset, term, version, committedAtUs, barrier } = last;
     const place = { logId, nextOffset, lastOffset, term, version };
@@ -60,8 +68,24 @@ export class Batches {
     return { ...batch, barrier: partitionsOf({ topic: topicOf(partition), partitions: barrier }) };
   }
 
+  #contentOf(partition: PartitionId, run: readonly LogRecord[]): RunContent {
+    let content = this.#contents.get(run);
+    if (content === undefined) {
+      const entries: Entry[] = [];
+      let transactionId = '';
+      for (const record of run) {
+        if (record.value === null) continue;
+        const event = this.#event(record, partition);
+        transactionId = event.transactionId;
+        this.#transform(event, entries);
+      }
+      this.#contents.set(run, (content = { entries, transactionId }));
+    }
+    return content;
+  }
+
   #transform(event: ChangeEvent, entries: Entry[]): void {
-    for (const mapping of this.#byTable.get(tableName(event.schema.table)) ?? []) {
+    for (const mapping of this.#mappingsOf(event.schema)) {
       let events: readonly ChangeEvent[] = [event];
       for (const transform of this.#parts.mappings[mapping]?.transforms ?? []) {
         events = events.length === 1 ? transform.change(events[0] as ChangeEvent) : events.flatMap((one) => transform.change(one));
@@ -70,10 +94,18 @@ export class Batches {
     }
   }
 
+  #mappingsOf(schema: TableSchema): readonly number[] {
+    let mappings = this.#bySchema.get(schema);
+    if (mappings === undefined) this.#bySchema.set(schema, (mappings = this.#byTable.get(tableName(schema.table)) ?? []));
+    return mappings;
+  }
+
   #event(record: LogRecord, partition: PartitionId): ChangeEvent {
-    const where = `${partition} offset ${record.offset}`;
     const schema = this.#schemas.get(record.schemaId);
     invariant(schema !== undefined, 'the shapes of a delivery were looked up');
+    const found = record.value === null || record.barrier !== undefined ? undefined : envelopeScanner(schema)?.scan(record.value);
+    if (found !== undefined) return scannedChange(record, schema, found);
+    const where = `${partition} offset ${record.offset}`;
     const event = readEnvelope(record, schema, where);
     invariant(event !== undefined, 'a tombstone is not an event');
     if ((event.op === 'truncate') !== (record.barrier !== undefined)) throw noBarrier(where);

@@ -24,6 +24,11 @@ export class ApplyLag {
     this.#unseen.clear();
   }
 
+  /** What a claim found in the target: without a word of it, an idle partition would stand where the log was told last. */
+  claimed(partition: PartitionId, nextOffset: number): void {
+    this.#meters.stands(partition, nextOffset);
+  }
+
   gone(partition: PartitionId): void {
     this.#meters.lag(partition, undefined, 0);
   }
@@ -35,13 +40,17 @@ export class ApplyLag {
       const { offset, committedAtUs } = this.#unseen.get(partition) ?? first;
       this.#unseen.set(partition, { offset, committedAtUs, endOffset, newestUs: newestUs ?? committedAtUs });
       this.#meters.lag(partition, committedAtUs, endOffset - offset);
-    } else if (!this.#unseen.has(partition)) this.#seen(partition, newestUs, Math.max(0, endOffset - nextOffset));
+    } else if (!this.#unseen.has(partition)) {
+      this.#meters.stands(partition, nextOffset);
+      this.#seen(partition, newestUs, Math.max(0, endOffset - nextOffset));
+    }
   }
 
   /** Everything below `nextOffset` is visible; `rest` is in hand behind it. */
   committed(partition: PartitionId, nextOffset: number, rest: readonly LogRecord[]): void {
     const unseen = this.#unseen.get(partition);
     if (!unseen) return;
+    this.#meters.stands(partition, nextOffset);
     const [first] = rest;
     if (first) {
       this.#unseen.set(partition, { ...unseen, offset: first.offset, committedAtUs: first.committedAtUs });

@@ -8,10 +8,11 @@ import { Pauses } from '../core/pauses.ts';
 import type { Logger } from '../core/ports.ts';
 import type { Sink, SinkBatch, WriteOutcome } from '../core/sink-port.ts';
 import { Batches, type BatchParts } from './apply-batch.ts';
+import { ApplyHeld } from './apply-held.ts';
 import { ApplyLag } from './apply-lag.ts';
 import { ApplyProgress, type ProgressParts } from './apply-progress.ts';
 import { ApplyWaits } from './apply-waits.ts';
-import { claimPartitions } from './claim.ts';
+import { claimPartitions, trusted } from './claim.ts';
 import { type Run, sleepUnlessAborted } from './loop.ts';
 import { staysOpen } from './shape-runs.ts';
 
@@ -19,8 +20,6 @@ export interface ApplyParts extends BatchParts, ProgressParts {
   readonly logger: Logger;
   readonly openLog: () => Promise<Log>;
   readonly openSink: () => Promise<Sink>;
-  /** Ends early, without an error, when the signal aborts. */
-  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** How often a partition that waits at a barrier asks whether it may go on. */
@@ -37,6 +36,7 @@ export async function applySession(parts: ApplyParts, run: Run): Promise<void> {
   try {
     for (;;) {
       const next = deliveries.next();
+      await session.writtenOr(next);
       await knockUntil(next, session, parts.sleep ?? sleepUnlessAborted);
       const { done, value } = await next;
       if (done === true) break;
@@ -44,10 +44,13 @@ export async function applySession(parts: ApplyParts, run: Run): Promise<void> {
       await session.take(value);
       if (run.signal.aborted) break;
     }
+    await session.written();
   } finally {
     // A read that is still under way ends only by its signal.
     over.abort(sessionOver);
     await deliveries.return?.();
+    // Of two failures the first is told.
+    await session.written().catch(() => undefined);
   }
   await session.report();
 }
@@ -85,16 +88,19 @@ class ApplySession {
   readonly #batches: Batches;
   readonly #lag: ApplyLag;
   readonly #waits: ApplyWaits;
+  readonly #held: ApplyHeld;
   readonly #skipThrough = new Map<PartitionId, Version>();
   readonly #logIds = new Map<PartitionId, string>();
   /** The last version delivered of each partition. */
   readonly #last = new Map<PartitionId, Version>();
   readonly #inHand = new Map<PartitionId, InHand>();
-  /** Of those in hand, the ones that stand before a barrier; each is paused, so that it holds one delivery at most. */
+  /** Of those in hand, the ones that stand before a barrier; each is paused, so that it holds two deliveries at most. */
   readonly #waiting = new Set<PartitionId>();
   #knockedAtMs = 0;
-  /** A claim comes while a delivery is waited for, and so does a knock: never both at once. */
+  /** A claim comes while a delivery is waited for or written, and so does a knock: never two at once. */
   #turn: Promise<unknown> = Promise.resolve();
+  /** What was handed to the sink last; the next delivery is read and made ready meanwhile. */
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(parts: ApplyParts, run: Run, log: Log, sink: Sink) {
     this.#parts = parts;
@@ -105,6 +111,7 @@ class ApplySession {
     this.#batches = new Batches(parts, log);
     this.#lag = new ApplyLag(parts.meters);
     this.#waits = new ApplyWaits(parts.service, log, this.#now);
+    this.#held = new ApplyHeld(log, sink, parts.meters, this.#now);
     this.#progress = new ApplyProgress(parts, log, this.#lag, run);
   }
 
@@ -113,7 +120,7 @@ class ApplySession {
   }
 
   get waits(): boolean {
-    return this.#waiting.size > 0;
+    return this.#waiting.size > 0 || this.#held.waits;
   }
 
   claim(partitions: readonly PartitionId[]): Promise<ReadPlaces> {
@@ -135,6 +142,7 @@ class ApplySession {
     for (const [partition, { logId, offset, term, skipThrough, after }] of resumes) {
       places.set(partition, { offset, term });
       this.#logIds.set(partition, logId);
+      this.#lag.claimed(partition, offset);
       this.#last.set(partition, after ?? '');
       if (skipThrough === undefined) this.#skipThrough.delete(partition);
       else this.#skipThrough.set(partition, skipThrough);
@@ -146,24 +154,55 @@ class ApplySession {
         'the log is not the one that was applied: skipping what the target has, by version',
       );
     }
+    await this.#progress.resumed(trusted(resumes));
     faultPoint('apply:claimed');
     this.#run.ready();
     this.#parts.logger.info({ service, partitions: places.size }, 'partitions claimed');
     return places;
   }
 
+  /** Makes a delivery ready, waits until the one before is written, and begins to write this one. */
   async take(delivery: Delivery): Promise<void> {
-    const { partition, nextOffset } = delivery;
+    const { partition } = delivery;
     const records = this.#fresh(delivery);
     await this.#batches.lookUpShapes(partition, records);
+    const runs = this.#batches.runs(records);
+    this.#prepare(partition, runs);
+    await this.#writing;
+    this.#writing = this.#inTurn(() => this.#begin(delivery, records, runs));
+    // Its failure is met by whoever waits for it next.
+    this.#writing.catch(() => undefined);
+  }
+
+  /** Throws what the last write failed with. */
+  written(): Promise<void> {
+    return this.#writing;
+  }
+
+  /** Until the last write has ended, at most until `next` has. */
+  async writtenOr(next: Promise<unknown>): Promise<void> {
+    await Promise.race([next, this.#writing]);
+  }
+
+  #prepare(partition: PartitionId, runs: readonly LogRecord[][]): void {
+    try {
+      for (const run of runs) this.#sink.prepare?.(this.#batches.entriesOf(partition, run));
+    } catch {
+      // What comes before it is to be written first: it will be met again in its turn.
+    }
+  }
+
+  async #begin(delivery: Delivery, records: readonly LogRecord[], runs: readonly LogRecord[][]): Promise<void> {
+    const { partition, nextOffset } = delivery;
     this.#lag.delivered(delivery, records);
     const hand = this.#inHand.get(partition) ?? { runs: [], nextOffset };
     this.#inHand.set(partition, hand);
-    hand.runs.push(...this.#batches.runs(records));
+    hand.runs.push(...runs);
     hand.nextOffset = nextOffset;
     // What came through a barrier may have moved others that wait there.
     const passed = this.#waiting.has(partition) ? false : await this.#goOn(partition, hand);
     if (this.waits && (passed || this.#now() - this.#knockedAtMs >= knockEveryMs)) await this.#knock();
+    await this.#held.countInTime();
     await this.#progress.reportInTime();
   }
 
@@ -184,6 +223,7 @@ class ApplySession {
         if (await this.#goOn(partition, hand)) passed = true;
       }
     }
+    await this.#held.tend();
     this.#knockedAtMs = this.#now();
     await this.#waits.tellInTime();
   }

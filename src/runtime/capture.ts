@@ -2,13 +2,14 @@
 import type { TableSchema } from '../core/change.ts';
 import { CrossfadeError } from '../core/errors.ts';
 import { faultPoint } from '../core/fault-point.ts';
-import type { Append, Log, Tail, Writer } from '../core/log-port.ts';
+import type { Log, Tail, Writer } from '../core/log-port.ts';
 import type { Logger } from '../core/ports.ts';
 import type { Source, SourceBatch } from '../core/source-port.ts';
 import { Encoder, type Routing } from './encode.ts';
 import type { Run } from './loop.ts';
 import type { CaptureMeters } from './meters.ts';
 import { TailFilter } from './resume.ts';
+import { type PaceClock, realPace, SendPace } from './send-pace.ts';
 
 export interface CaptureParts {
   readonly pipeline: string;
@@ -22,10 +23,17 @@ export interface CaptureParts {
   readonly now?: () => number;
   /** How often a complete record is written, at least; 1000. */
   readonly completeEveryMs?: number;
+  /** Its clock, and the least pause between two small appends; real, and none. */
+  readonly pace?: PaceClock;
+  readonly restMs?: number;
 }
 
-/** Appends that may wait for their acknowledgement at once, in source bytes: the bound of capture's memory behind the source. */
+/** Appends that may wait for their acknowledgement at once: the bound of capture's memory behind the source. */
 const outstandingBytesMax = 8 * 1024 * 1024;
+/** So much goes to the log at once, in all partitions, however soon after the last. */
+const fullBytes = 1024 * 1024;
+/** With so many on their way, a small append waits for an acknowledgement: it would only queue behind them. */
+const smallInFlight = 2;
 
 export async function captureSession(parts: CaptureParts, run: Run): Promise<void> {
   await using log = await parts.openLog();
@@ -33,7 +41,7 @@ export async function captureSession(parts: CaptureParts, run: Run): Promise<voi
   const tail = await writer.tail();
   await using source = await parts.openSource();
   const from = tail.complete?.position ?? tail.start?.position ?? (await begin(parts, source, writer, run.signal));
-  const session = new CaptureSession(parts, run, writer, tail);
+  using session = new CaptureSession(parts, run, writer, tail);
   let streams = false;
   let taking = false;
   try {
@@ -66,17 +74,23 @@ async function begin(parts: CaptureParts, source: Source, writer: Writer, signal
   return position;
 }
 
-class CaptureSession {
+class CaptureSession implements Disposable {
   readonly #parts: CaptureParts;
   readonly #run: Run;
   readonly #writer: Writer;
   readonly #filter: TailFilter;
   readonly #encoder: Encoder;
+  readonly #pace: SendPace;
   readonly #defined = new Set<string>();
   readonly #now: () => number;
-  /** Appends that are not durable yet, oldest first. */
+  /** Appends that are not durable yet, oldest first; one that failed stays. */
   readonly #outstanding: { readonly done: Promise<void>; readonly bytes: number }[] = [];
   #outstandingBytes = 0;
+  /** The first that failed: nothing behind it becomes durable. */
+  #failed: Promise<void> | undefined;
+  #isOver = false;
+  /** Of the source, in what is encoded and not sent. */
+  #heldBytes = 0;
   #completedAtMs = 0;
   /** The boundary that the next complete record will name: after everything taken so far. */
   #boundary: SourceBatch | undefined;
@@ -87,6 +101,7 @@ class CaptureSession {
     this.#writer = writer;
     this.#filter = new TailFilter(tail);
     this.#encoder = new Encoder(parts.pipeline, parts.routing, writer, this.#filter);
+    this.#pace = new SendPace(parts.pace ?? realPace, parts.restMs ?? 0, () => this.#send());
     this.#now = parts.now ?? Date.now;
   }
 
@@ -95,8 +110,9 @@ class CaptureSession {
     this.#encoder.add(batch.changes, batch.open, this.#now());
     batch.release?.();
     this.#parts.meters.captured(batch.changes.length, batch.bytes);
-    const appends = this.#encoder.take();
-    if (appends.length > 0) await this.#append(appends, batch.bytes);
+    this.#heldBytes += batch.bytes;
+    this.#sendIfDue();
+    await this.#settle(outstandingBytesMax);
     if (batch.open) {
       // A complete record names every partition's end: with a part of a later transaction behind it, it would lie.
       this.#boundary = undefined;
@@ -110,6 +126,7 @@ class CaptureSession {
 
   /** On a stop: what was taken becomes durable, and the next start need not read it again. */
   async drain(): Promise<void> {
+    this.#send();
     await this.#settle(0);
     await this.#complete();
   }
@@ -125,46 +142,64 @@ class CaptureSession {
     }
   }
 
-  async #append(appends: readonly Append[], bytes: number): Promise<void> {
+  #sendIfDue(): void {
+    if (this.#encoder.bytes === 0 || this.#isOver) return;
+    const isSmall = Math.max(this.#heldBytes, this.#encoder.bytes) < fullBytes;
+    if (isSmall && (this.#outstanding.length >= smallInFlight || this.#pace.mustWait())) return;
+    this.#send();
+  }
+
+  /** Everything that is encoded. */
+  #send(): void {
+    const bytes = Math.max(this.#heldBytes, this.#encoder.bytes);
+    const appends = this.#encoder.take();
+    if (appends.length === 0) return;
+    this.#heldBytes = 0;
     const startedMs = this.#now();
     const records = appends.reduce((sum, { batch }) => sum + batch.count, 0);
-    const done = this.#writer.append(appends).then(() => {
-      faultPoint('capture:appended');
-      this.#encoder.recycle(appends);
-      this.#parts.meters.appended(records, (this.#now() - startedMs) / 1000);
-      this.#run.progressed();
-    });
+    const done = this.#pace
+      .during(() => this.#writer.append(appends))
+      .then(() => {
+        faultPoint('capture:appended');
+        this.#outstanding.shift();
+        this.#outstandingBytes -= bytes;
+        this.#encoder.recycle(appends);
+        this.#parts.meters.appended(records, (this.#now() - startedMs) / 1000);
+        this.#run.progressed();
+        this.#sendIfDue();
+      });
     // Its failure is met when it is awaited below; without this line Node would call it unhandled before.
-    done.catch(() => {});
+    done.catch(() => {
+      this.#failed ??= done;
+    });
     this.#outstanding.push({ done, bytes });
     this.#outstandingBytes += bytes;
-    await this.#settle(outstandingBytesMax);
   }
 
-  /** Waits until at most `bytesMax` are outstanding; oldest first, so the first failure is the one that is thrown. */
+  /** Waits until at most `bytesMax` are outstanding; throws what the first that failed says. */
   async #settle(bytesMax: number): Promise<void> {
-    while (this.#outstanding.length > 0 && this.#outstandingBytes > bytesMax) await this.#settleOldest();
+    while (this.#outstandingBytes > bytesMax || this.#failed) await (this.#failed ?? this.#outstanding[0]?.done);
   }
 
-  async #settleOldest(): Promise<void> {
-    const oldest = this.#outstanding[0];
-    if (oldest === undefined) return;
-    await oldest.done;
-    this.#outstanding.shift();
-    this.#outstandingBytes -= oldest.bytes;
+  /** What waits to be sent is read again by the next session. */
+  [Symbol.dispose](): void {
+    this.#isOver = true;
+    this.#pace[Symbol.dispose]();
   }
 
   /** Never a guess: everything before is durable, and every partition's tail was met. */
   async #complete(): Promise<void> {
     const boundary = this.#boundary;
     if (boundary === undefined || !this.#filter.allMet) return;
-    while (this.#outstanding.length > 0) await this.#settleOldest();
+    this.#send();
+    await this.#settle(0);
     const writtenAtMs = this.#now();
-    await this.#writer.complete({ position: boundary.position, throughUs: boundary.throughUs, writtenAtMs });
+    const { position, throughUs, clockOffsetUs } = boundary;
+    await this.#writer.complete({ position, throughUs, writtenAtMs, ...(clockOffsetUs === undefined ? {} : { clockOffsetUs }) });
     faultPoint('capture:completed');
     this.#boundary = undefined;
     this.#completedAtMs = writtenAtMs;
-    this.#parts.meters.completed(boundary.throughUs);
+    this.#parts.meters.completed(throughUs);
     this.#run.progressed();
   }
 }

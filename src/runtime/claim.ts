@@ -18,6 +18,7 @@ export async function claimPartitions(parts: ClaimParts, partitions: readonly Pa
   const log = await parts.log.state();
   const resumes = new Map<PartitionId, Resume>();
   for (const partition of partitions) {
+    if (!log.partitions.has(partition)) throw notMadeYet(partition);
     const mine = progress.get(partition);
     const question = { service: parts.service, partition, progress: mine, mappingHash: parts.mappingHash(partition), log };
     const atLast = mine === undefined ? undefined : await recordAtLast(parts.log, log, partition, mine);
@@ -30,6 +31,22 @@ export async function claimPartitions(parts: ClaimParts, partitions: readonly Pa
     }
   }
   return resumes;
+}
+
+/** An apply may start before the first capture has made its topics: without a log's id nothing may be written down as applied. */
+function notMadeYet(partition: PartitionId): CrossfadeError {
+  return new CrossfadeError({
+    code: 'LOG_UNREACHABLE',
+    fault: 'retry',
+    message: `the log has no ${partition} yet`,
+    remedy: 'Nothing to do when the pipeline is new: the first `crossfade run capture` makes it. Else its topic was deleted.',
+  });
+}
+
+/** Where the target's own offsets hold: not where it never applied, nor where what it has is skipped by version. */
+export function trusted(resumes: ReadonlyMap<PartitionId, Resume>): Map<PartitionId, number> {
+  const known = [...resumes].filter(([, { after, skipThrough }]) => after !== undefined && skipThrough === undefined);
+  return new Map(known.map(([partition, { offset }]) => [partition, offset]));
 }
 
 function takenMeanwhile(partition: PartitionId): CrossfadeError {

@@ -2,17 +2,18 @@
  * Source rows → log records: envelope, version, partition; a key change becomes delete, tombstone and insert, a TRUNCATE
  * one record in every partition of its stream.
  */
-import { EnvelopeWriter } from '../core/envelope.ts';
+import { EnvelopeWriter } from '../core/envelope-writer.ts';
 import type { TableSchema } from '../core/change.ts';
 import { tableName } from '../core/change.ts';
 import { invariant } from '../core/assert.ts';
 import type { Append, PartitionId, StreamSpec, Writer } from '../core/log-port.ts';
 import type { RowChange, Transaction } from '../core/source-port.ts';
 import { partitionOf, partitionsOf } from '../core/partition.ts';
-import { RecordBatchBuilder } from '../core/record-batch.ts';
+import { RecordBatchBuilder, type ValueWriter } from '../core/record-batch.ts';
 import { barrierHeader, EncodedHeaders } from '../core/record-headers.ts';
+import { KeptHeaders, type RecordHeaders, RowHeaders } from '../core/row-headers.ts';
 import { type Half, versionOf } from '../core/version.ts';
-import type { TailFilter } from './resume.ts';
+import type { PartitionTail, TailFilter } from './resume.ts';
 
 /** `db.table` → the stream that carries it. */
 export type Routing = ReadonlyMap<string, StreamSpec>;
@@ -20,13 +21,20 @@ export type Routing = ReadonlyMap<string, StreamSpec>;
 interface Held {
   readonly key: Uint8Array;
   readonly value: Uint8Array | null;
-  /** Shared by all rows of the table in the transaction: the version is put in when they are written. */
-  readonly headers: EncodedHeaders;
-  readonly version: string;
+  readonly headers: Uint8Array;
+}
+
+/** One partition: what is filled for it, and what of an open transaction waits for the next record. */
+interface Slot {
+  readonly id: PartitionId;
+  readonly tail: PartitionTail;
+  builder: RecordBatchBuilder | undefined;
+  held: Held | undefined;
 }
 
 interface Route {
-  readonly ids: readonly PartitionId[];
+  readonly slots: readonly Slot[];
+  readonly headers: RowHeaders;
   /** Rows of this table in the transaction so far. */
   transaction: Transaction | undefined;
   count: number;
@@ -46,17 +54,21 @@ export class Encoder {
   readonly #term: number;
   readonly #filter: TailFilter;
   readonly #routes = new Map<TableSchema, Route>();
+  readonly #slots = new Map<PartitionId, Slot>();
   readonly #batchBytesMax: number;
   /** Cut because they were full, oldest first. */
   readonly #full: Append[] = [];
-  readonly #builders = new Map<PartitionId, RecordBatchBuilder>();
+  /** Those that have a builder, in the order in which they got one. */
+  readonly #filling: Slot[] = [];
+  readonly #holding: Slot[] = [];
   readonly #spare: RecordBatchBuilder[] = [];
-  readonly #held = new Map<PartitionId, Held>();
-  #headersOf: { transaction: Transaction; schema: TableSchema; plain: EncodedHeaders } | undefined;
+  #schema: TableSchema | undefined;
+  #route: Route | undefined;
   #transaction: Transaction | undefined;
   #total = 0;
   #nowMs = 0;
   #open: Transaction | undefined;
+  #bytes = 0;
 
   /** The writer's term and limit. */
   constructor(pipeline: string, routing: Routing, writer: Pick<Writer, 'term' | 'batchBytesMax'>, filter: TailFilter) {
@@ -65,6 +77,11 @@ export class Encoder {
     this.#term = writer.term;
     this.#batchBytesMax = writer.batchBytesMax;
     this.#filter = filter;
+  }
+
+  /** Of the records that `take` would answer now. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** All changes of one source batch. `open`: the last transaction goes on in the next one. */
@@ -83,63 +100,74 @@ export class Encoder {
   /** What was collected since the last call; give the builders back with `recycle` once they are durable. */
   take(): Append[] {
     const appends = this.#full.splice(0);
-    for (const [partition, batch] of this.#builders) appends.push({ partition, batch });
-    this.#builders.clear();
+    for (const slot of this.#filling.splice(0)) {
+      if (slot.builder) appends.push({ partition: slot.id, batch: slot.builder });
+      slot.builder = undefined;
+    }
+    this.#bytes = 0;
     return appends;
   }
 
   recycle(appends: readonly Append[]): void {
     for (const { batch } of appends) {
       batch.reset();
-      this.#spare.push(batch);
+      if (this.#spare.length < spareMax) this.#spare.push(batch);
     }
   }
 
   /** The open transaction ended: its last record in each partition is the one that is held. */
   #release(): void {
-    for (const [partition, { key, value, headers, version }] of this.#held) {
-      headers.version = version;
-      this.#append(partition, key, value, headers, this.#open?.id ?? '');
+    const id = this.#open?.id ?? '';
+    for (const slot of this.#holding.splice(0)) {
+      const { held } = slot;
+      slot.held = undefined;
+      if (held) this.#append(slot, held.key, held.value, new KeptHeaders(held.headers, false), id);
     }
-    this.#held.clear();
     this.#open = undefined;
   }
 
   #change(change: RowChange): void {
-    const route = this.#route(change.schema);
-    if (change.transaction !== this.#transaction) {
-      this.#transaction = change.transaction;
+    const { transaction, schema, op } = change;
+    const route = schema === this.#schema && this.#route !== undefined ? this.#route : this.#routeOf(schema);
+    if (transaction !== this.#transaction) {
+      this.#transaction = transaction;
       this.#total = 0;
     }
-    if (change.transaction !== route.transaction) {
-      route.transaction = change.transaction;
+    if (transaction !== route.transaction) {
+      route.transaction = transaction;
       route.count = 0;
+      route.headers.transaction(transaction.versionPrefix, transaction.committedAtUs);
     }
-    if (change.op === 't') return this.#truncate(change, route);
-    const next = () => ({ total: ++this.#total, collection: ++route.count });
-    if (change.op === 'u' && change.oldKey !== null) {
-      const toNew = ['__debezium.newkey', change.key] as const;
-      const toOld = ['__debezium.oldkey', change.oldKey] as const;
-      this.#record(change, route, change.oldKey, 0, () => this.#envelope.write(change, 'd', next(), this.#nowMs), toNew);
-      this.#record(change, route, change.oldKey, 1, null, toNew);
-      this.#record(change, route, change.key, 2, () => this.#envelope.write(change, 'c', next(), this.#nowMs), toOld);
-    } else if (change.op === 'd') {
-      this.#record(change, route, change.key, 0, () => this.#envelope.write(change, 'd', next(), this.#nowMs));
-      this.#record(change, route, change.key, 1, null);
-    } else {
-      const op = change.op;
-      this.#record(change, route, change.key, 2, () => this.#envelope.write(change, op, next(), this.#nowMs));
-    }
+    if (op === 't') return this.#truncate(change, route);
+    if (op === 'u' && change.oldKey !== null) return this.#keyChange(change, change.oldKey, route);
+    const value = this.#next(change, op, route);
+    if (op !== 'd') return this.#record(change, route, change.key, 2, value);
+    this.#record(change, route, change.key, 0, value);
+    this.#record(change, route, change.key, 1, null);
   }
 
-  #truncate(change: RowChange, { ids }: Route): void {
+  /** The envelope counts its records whether they are appended or dropped. */
+  #next(change: RowChange, op: 'c' | 'u' | 'd', route: Route): EnvelopeWriter {
+    this.#total += 1;
+    route.count += 1;
+    return this.#envelope.hold(change, op, this.#total, route.count, this.#nowMs);
+  }
+
+  #keyChange(change: RowChange, oldKey: Uint8Array, route: Route): void {
+    const toNew = ['__debezium.newkey', change.key] as const;
+    const toOld = ['__debezium.oldkey', oldKey] as const;
+    this.#record(change, route, oldKey, 0, this.#next(change, 'd', route), toNew);
+    this.#record(change, route, oldKey, 1, null, toNew);
+    this.#record(change, route, change.key, 2, this.#next(change, 'c', route), toOld);
+  }
+
+  #truncate(change: RowChange, { slots }: Route): void {
     const { transaction, ordinal } = change;
     invariant(transaction !== this.#open, 'a TRUNCATE is alone in its transaction');
     const value = this.#envelope.truncate(change, this.#nowMs);
-    const headers = this.#headers(change, [barrierHeader(ids.length)]);
-    headers.version = versionOf(transaction.versionPrefix, ordinal, 0);
-    for (const partition of ids) {
-      if (this.#filter.admits(partition, headers.version, transaction.id)) this.#append(partition, null, value, headers, transaction.id);
+    const headers = this.#headers(change, 0, barrierHeader(slots.length));
+    for (const slot of slots) {
+      if (slot.tail.admits(transaction.versionPrefix, ordinal, 0, transaction.id)) this.#append(slot, null, value, headers, transaction.id);
     }
   }
 
@@ -148,73 +176,69 @@ export class Encoder {
     route: Route,
     key: Uint8Array,
     half: Half,
-    write: (() => Uint8Array) | null,
+    value: EnvelopeWriter | null,
     extra?: readonly [string, Uint8Array],
   ): void {
-    const partition = route.ids[partitionOf(key, route.ids.length)];
-    invariant(partition !== undefined, 'a key has a partition');
-    const version = versionOf(change.transaction.versionPrefix, change.ordinal, half);
-    // The envelope is written even for a record that is dropped: its numbers count the dropped ones too.
-    const value = write === null ? null : write();
-    if (!this.#filter.admits(partition, version, change.transaction.id)) return;
-    if (change.transaction !== this.#open) {
-      const headers = extra === undefined ? this.#plainHeaders(change) : this.#headers(change, [extra]);
-      headers.version = version;
-      this.#append(partition, key, value, headers, change.transaction.id);
-    } else this.#hold(partition, key, value, change, version, extra);
-    this.#envelope.done();
+    const { transaction, ordinal } = change;
+    const slot = route.slots[partitionOf(key, route.slots.length)];
+    invariant(slot, 'a key has a partition');
+    if (!slot.tail.admits(transaction.versionPrefix, ordinal, half, transaction.id)) return;
+    let headers: RecordHeaders = route.headers;
+    if (extra === undefined) route.headers.row(ordinal, half);
+    else headers = this.#headers(change, half, extra);
+    if (transaction === this.#open) this.#hold(slot, key, value, headers, transaction.id);
+    else this.#append(slot, key, value, headers, transaction.id);
   }
 
-  #hold(
-    partition: PartitionId,
-    key: Uint8Array,
-    value: Uint8Array | null,
-    change: RowChange,
-    version: string,
-    extra?: readonly [string, Uint8Array],
-  ): void {
-    const before = this.#held.get(partition);
-    if (before !== undefined) {
-      const headers = before.headers.opened();
-      headers.version = before.version;
-      this.#append(partition, before.key, before.value, headers, change.transaction.id);
-    }
-    const headers = extra === undefined ? this.#plainHeaders(change) : this.#headers(change, [[extra[0], Buffer.from(extra[1])]]);
-    // Copies: the row's memory belongs to its batch, the envelope's to the writer.
-    this.#held.set(partition, { key: Buffer.from(key), value: value === null ? null : Buffer.from(value), headers, version });
+  #hold(slot: Slot, key: Uint8Array, value: EnvelopeWriter | null, headers: RecordHeaders, transactionId: string): void {
+    const { held } = slot;
+    if (held) this.#append(slot, held.key, held.value, new KeptHeaders(held.headers, true), transactionId);
+    else this.#holding.push(slot);
+    // Copies: the row's memory belongs to its batch.
+    slot.held = { key: Buffer.from(key), value: value && value.bytes(), headers: KeptHeaders.bytesOf(headers) };
   }
 
-  #plainHeaders(change: RowChange): EncodedHeaders {
-    const known = this.#headersOf;
-    if (known !== undefined && known.transaction === change.transaction && known.schema === change.schema) return known.plain;
-    const plain = this.#headers(change, []);
-    this.#headersOf = { transaction: change.transaction, schema: change.schema, plain };
-    return plain;
+  #headers({ transaction, schema, ordinal }: RowChange, half: Half, extra: readonly [string, Uint8Array]): EncodedHeaders {
+    const headers = EncodedHeaders.of(this.#term, transaction.committedAtUs, schema.id, [extra]);
+    headers.version = versionOf(transaction.versionPrefix, ordinal, half);
+    return headers;
   }
 
-  #headers(change: RowChange, extra: readonly (readonly [string, Uint8Array])[]): EncodedHeaders {
-    return EncodedHeaders.of(this.#term, change.transaction.committedAtUs, change.schema.id, extra);
-  }
-
-  #append(partition: PartitionId, key: Uint8Array | null, value: Uint8Array | null, headers: EncodedHeaders, transactionId: string): void {
-    let builder = this.#builders.get(partition);
+  #append(slot: Slot, key: Uint8Array | null, value: Uint8Array | ValueWriter | null, headers: RecordHeaders, transactionId: string): void {
+    let { builder } = slot;
     const bytes = (key?.length ?? 0) + (value?.length ?? 0) + headers.size + framingBytes;
     if (builder !== undefined && builder.bytes + bytes > this.#batchBytesMax) {
       if (builder.lastTransactionId === transactionId) builder.openLast();
-      this.#full.push({ partition, batch: builder });
-      builder = undefined;
+      this.#full.push({ partition: slot.id, batch: builder });
+      builder = slot.builder = this.#spare.pop() ?? new RecordBatchBuilder();
+    } else if (builder === undefined) {
+      builder = slot.builder = this.#spare.pop() ?? new RecordBatchBuilder();
+      this.#filling.push(slot);
     }
-    if (builder === undefined) this.#builders.set(partition, (builder = this.#spare.pop() ?? new RecordBatchBuilder()));
     builder.add(this.#nowMs, key, value, headers, transactionId);
+    this.#bytes += bytes;
   }
 
-  #route(schema: TableSchema): Route {
+  #routeOf(schema: TableSchema): Route {
     let route = this.#routes.get(schema);
     if (route === undefined) {
       const stream = this.#routing.get(tableName(schema.table));
       invariant(stream !== undefined, 'a captured table has a stream');
-      this.#routes.set(schema, (route = { ids: partitionsOf(stream), transaction: undefined, count: 0 }));
+      const slots = partitionsOf(stream).map((id) => this.#slotOf(id));
+      this.#routes.set(schema, (route = { slots, headers: new RowHeaders(this.#term, schema.id), transaction: undefined, count: 0 }));
     }
+    this.#schema = schema;
+    this.#route = route;
     return route;
   }
+
+  /** Tables that share a stream share its partitions. */
+  #slotOf(id: PartitionId): Slot {
+    let slot = this.#slots.get(id);
+    if (!slot) this.#slots.set(id, (slot = { id, tail: this.#filter.of(id), builder: undefined, held: undefined }));
+    return slot;
+  }
 }
+
+/** Builders that are kept for what comes next; more than that were needed only once, by a peak. */
+const spareMax = 64;

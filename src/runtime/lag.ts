@@ -1,9 +1,9 @@
-/** Lag as a person on call means it: how old is what a reader of the target sees? */
+/** Lag as a person on call means it: how old is what a reader of the target sees? One rule, for `status` and for metrics. */
+import type { CompleteRecord, PartitionId } from '../core/log-port.ts';
 import type { LogState } from '../core/log-state.ts';
-import type { PartitionId } from '../core/log-port.ts';
 
 export interface Lag {
-  /** undefined: the pipeline never started, so there is nothing that could be late. */
+  /** undefined: nobody here can know, or the pipeline never started. */
   readonly seconds: number | undefined;
   /** Records of the log that are not applied yet. */
   readonly changes: number;
@@ -11,40 +11,57 @@ export interface Lag {
 
 export interface LagQuestion {
   readonly partition: PartitionId;
-  readonly log: LogState;
+  readonly log: Pick<LogState, 'start' | 'complete' | 'partitions'>;
   /** Everything below this offset is visible in the target. */
   readonly nextOffset: number;
   /** When the first record that is not applied was committed in the source; undefined when there is none or it is unknown. */
   readonly nextCommittedAtUs: number | undefined;
+  /** What an earlier look found: everything that the source committed before this is visible. */
+  readonly knownUs?: number | undefined;
   readonly nowMs: number;
 }
 
-/**
- * Behind: the age of the oldest change that is not visible. Caught up: the age of the last complete record, which the
- * leading capture renews every second, also for idle tables; so an idle pipeline is near zero, and lag grows as soon as
- * capture, log or apply is dead. Never negative, whatever the clocks say.
- */
-export function lagOf({ partition, log, nextOffset, nextCommittedAtUs, nowMs }: LagQuestion): Lag {
+export function lagOf(question: LagQuestion): Lag {
+  const { log, partition, nextOffset, nowMs } = question;
   const endOffset = log.partitions.get(partition)?.endOffset ?? 0;
-  const changes = Math.max(0, endOffset - nextOffset);
-  if (log.start === undefined && log.complete === undefined) return { seconds: undefined, changes };
-  const throughUs = log.complete?.throughUs ?? (log.start?.writtenAtMs ?? nowMs) * 1000;
-  const sinceUs = changes > 0 && nextCommittedAtUs !== undefined ? Math.min(nextCommittedAtUs, throughUs) : throughUs;
-  return { seconds: Math.max(0, nowMs - sinceUs / 1000) / 1000, changes };
-}
-
-/** Where a service stands in a partition, as its meters were told last. */
-export interface Standing {
-  /** When the oldest change that is not visible was committed in the source. */
-  readonly sinceUs: number;
-  readonly changes: number;
+  return { seconds: secondsSince(visibleThroughUs(question), log.complete, nowMs), changes: Math.max(0, endOffset - nextOffset) };
 }
 
 /**
- * Lag at the moment of asking, from inside a process: it goes on growing while nothing is delivered. Caught up, the target
- * is as old as what capture vouches for; undefined where capture runs elsewhere, for then nobody here can know.
+ * By the source's clock: everything of this partition that was committed before is visible in the target.
+ * At the end that a complete record names: the instant up to which that record vouches, which the leading capture renews
+ * every second, also for idle tables; so an idle pipeline is near zero, and lag grows as soon as capture, log or apply is
+ * dead. Behind it: the commit of the oldest change that is missing. Where neither is known, what was known before.
  */
-export function lagSecondsNow({ sinceUs, changes }: Standing, completedThroughUs: number | undefined, nowMs: number): number | undefined {
-  const us = changes > 0 ? sinceUs : completedThroughUs;
-  return us === undefined ? undefined : Math.max(0, nowMs / 1000 - us / 1e6);
+export function visibleThroughUs({ partition, log, nextOffset, nextCommittedAtUs, knownUs }: LagQuestion): number | undefined {
+  const { start, complete } = log;
+  const endOffset = log.partitions.get(partition)?.endOffset ?? 0;
+  if (complete) {
+    if (nextOffset >= (complete.ends[partition] ?? 0)) return latest(complete.throughUs, knownUs);
+    return latest(nextCommittedAtUs === undefined ? undefined : Math.min(nextCommittedAtUs, complete.throughUs), knownUs);
+  }
+  if (!start) return undefined;
+  const startUs = start.writtenAtMs * 1000;
+  if (nextOffset >= endOffset) return startUs;
+  return latest(nextCommittedAtUs === undefined ? undefined : Math.min(nextCommittedAtUs, startUs), knownUs);
+}
+
+/** The age of an instant of the source's clock, as of now by ours; never negative, whatever the clocks say. */
+export function secondsSince(us: number | undefined, complete: CompleteRecord | undefined, nowMs: number): number | undefined {
+  return us === undefined ? undefined : Math.max(0, nowMs * 1000 + clockOffsetUs(complete) - us) / 1e6;
+}
+
+/**
+ * The source's clock minus ours, as capture measured it when it connected. A source that vouches for an instant after the
+ * record was written is ahead by that much at least, whatever was measured: its lag would look smaller than it is.
+ */
+export function clockOffsetUs(complete: CompleteRecord | undefined): number {
+  if (!complete) return 0;
+  const { throughUs, writtenAtMs, clockOffsetUs: measuredUs = 0 } = complete;
+  return Math.max(measuredUs, throughUs - writtenAtMs * 1000);
+}
+
+function latest(...instants: readonly (number | undefined)[]): number | undefined {
+  const known = instants.filter((us) => us !== undefined);
+  return known.length === 0 ? undefined : Math.max(...known);
 }

@@ -18,6 +18,10 @@ export interface ApplyMeters {
    * this process has no business with the partition any more.
    */
   lag(partition: string, sinceUs: number | undefined, changes: number): void;
+  /** Everything below this offset is visible in the target; told at the claim and whenever it moves. */
+  stands(partition: string, nextOffset: number): void;
+  /** Changes that wait for others (held) and that a person has to look at (quarantined), in this service as a whole. */
+  kept(held: number, quarantined: number): void;
 }
 
 export interface StateMeters {

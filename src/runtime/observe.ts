@@ -6,9 +6,9 @@ import { pino } from 'pino';
 import { asCrossfadeError, type ErrorCode, type Fault, nameAndCode } from '../core/errors.ts';
 import type { Logger } from '../core/ports.ts';
 import type { PartitionId } from '../core/log-port.ts';
-import type { Standing } from './lag.ts';
 import type { LoopState } from './loop.ts';
 import type { ApplyMeters, CaptureMeters, StateMeters } from './meters.ts';
+import type { Vitals } from './vitals.ts';
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -86,13 +86,25 @@ export interface Totals {
   readonly services: Record<string, ServiceTotals>;
   /** By part: `capture`, `apply orders`. */
   readonly states: Record<string, PartState>;
+  /** By thread: `main`, and for the others the part that lives in it. */
+  readonly threads: Record<string, Vitals>;
 }
 export interface ServiceTotals {
   appliedRecords: number;
   /** By partition. */
   readonly applied: Record<PartitionId, AppliedTotals>;
-  /** By partition: where it stands. How late that is depends on when one asks: `lagSecondsNow` in lag.ts. */
+  /** By partition: where it stands. How late that is depends on when one asks, and on what the log vouches for: lag-watch.ts. */
   readonly lag: Record<PartitionId, Standing>;
+  /** Everything below is visible in the target. */
+  readonly nextOffsets: Record<PartitionId, number>;
+  /** undefined: nobody has told, because nothing can be kept aside. */
+  kept: { readonly held: number; readonly quarantined: number } | undefined;
+}
+/** What a service last told of a partition. */
+export interface Standing {
+  /** When the oldest change that is not visible was committed in the source. */
+  readonly sinceUs: number;
+  readonly changes: number;
 }
 interface AppliedTotals {
   readonly records: number;
@@ -128,6 +140,7 @@ export function makeMeters(): Observed {
     completedThroughUs: undefined,
     services: {},
     states: {},
+    threads: {},
   };
   return { totals, capture: captureMeters(totals), apply: (service) => applyMeters(totals, service), state: stateMeters(totals) };
 }
@@ -151,7 +164,13 @@ function captureMeters(totals: Totals): CaptureMeters {
 }
 
 function applyMeters(totals: Totals, service: string): ApplyMeters {
-  const own: ServiceTotals = (totals.services[service] ??= { appliedRecords: 0, applied: {}, lag: {} });
+  const own: ServiceTotals = (totals.services[service] ??= {
+    appliedRecords: 0,
+    applied: {},
+    lag: {},
+    nextOffsets: {},
+    kept: undefined,
+  });
   return {
     applied(partition, count, seconds) {
       const { records, batches, writeSeconds } = own.applied[partition] ?? { records: 0, batches: 0, writeSeconds: 0 };
@@ -159,8 +178,17 @@ function applyMeters(totals: Totals, service: string): ApplyMeters {
       own.appliedRecords += count;
     },
     lag(partition, sinceUs, changes) {
-      if (sinceUs === undefined) delete own.lag[partition];
-      else own.lag[partition] = { sinceUs, changes };
+      if (sinceUs !== undefined) own.lag[partition] = { sinceUs, changes };
+      else {
+        delete own.lag[partition];
+        delete own.nextOffsets[partition];
+      }
+    },
+    stands(partition, nextOffset) {
+      own.nextOffsets[partition] = nextOffset;
+    },
+    kept(held, quarantined) {
+      own.kept = { held, quarantined };
     },
   };
 }

@@ -4,7 +4,7 @@ import type { LogState } from '../core/log-state.ts';
 import type { LogRecord, PartitionId, ReadPlace, RecordPlace, Tail } from '../core/log-port.ts';
 import type { Progress } from '../core/sink-port.ts';
 import type { Version } from '../core/change.ts';
-import { parseVersion } from '../core/version.ts';
+import { type Half, parseVersion, splitVersion, versionOf } from '../core/version.ts';
 
 /**
  * Capture starts again at the last complete record, so the rows behind it come a second time. Per partition they are
@@ -12,55 +12,105 @@ import { parseVersion } from '../core/version.ts';
  * has the history that the log has.
  */
 export class TailFilter {
-  readonly #unmet = new Map<PartitionId, RecordPlace>();
-  readonly #last = new Map<PartitionId, Version>();
+  readonly #partitions = new Map<PartitionId, PartitionTail>();
+  #unmet = 0;
 
   constructor(tail: Tail) {
     for (const [partition, { endOffset, last }] of tail.partitions) {
       const complete = tail.complete?.ends[partition] ?? 0;
       if (endOffset < complete) throw endLost(partition, endOffset, complete);
       if (!last) continue;
+      const known = this.of(partition);
       // The record decides, not the end: a transaction that was aborted at the takeover moves the end and leaves no record.
-      if (last.offset >= complete) this.#unmet.set(partition, last);
-      else this.#last.set(partition, last.version);
+      if (last.offset >= complete) known.expect(last);
+      else known.hold(last.version);
     }
   }
 
   /** False while a tail is still to be met: nothing may be completed yet. */
   get allMet(): boolean {
-    return this.#unmet.size === 0;
+    return this.#unmet === 0;
+  }
+
+  /** One partition's part of it. */
+  of(partition: PartitionId): PartitionTail {
+    let tail = this.#partitions.get(partition);
+    if (!tail) this.#partitions.set(partition, (tail = new PartitionTail(partition, (more) => (this.#unmet += more))));
+    return tail;
   }
 
   /** True when the record is new and must be appended; false when the log holds it already. */
   admits(partition: PartitionId, version: Version, transactionId: string): boolean {
-    const tail = this.#unmet.get(partition);
-    if (tail !== undefined) return this.#drop(partition, tail, version, transactionId);
-    const last = this.#last.get(partition);
-    if (last !== undefined && version <= last) throw notMet(partition, 'a version came that is not above the last one');
-    this.#last.set(partition, version);
-    return true;
-  }
-
-  #drop(partition: PartitionId, tail: RecordPlace, version: Version, transactionId: string): boolean {
-    if (sameEpoch(version, tail.version)) {
-      if (version > tail.version) throw notMet(partition, 'the source went past it');
-      if (version === tail.version) this.#meet(partition, tail);
-    } else if (transactionId === tail.transactionId && rowAndHalf(version) === rowAndHalf(tail.version)) {
-      // Another server wrote the same transaction at another offset: only the GTID and the row's ordinal are the same.
-      this.#meet(partition, tail);
-      this.#last.set(partition, version);
-    }
-    return false;
-  }
-
-  #meet(partition: PartitionId, tail: RecordPlace): void {
-    this.#unmet.delete(partition);
-    this.#last.set(partition, tail.version);
+    const { prefix, ordinal, half } = splitVersion(version);
+    return this.of(partition).admits(prefix, ordinal, half, transactionId);
   }
 
   /** The source says that it has nothing more: whoever is still unmet will never be. */
   atEnd(): void {
-    for (const partition of this.#unmet.keys()) throw notMet(partition, 'the source ended before it');
+    if (this.#unmet > 0) for (const tail of this.#partitions.values()) tail.atEnd();
+  }
+}
+
+/** Versions come in their parts here, so that no text is made for each record. */
+export class PartitionTail {
+  readonly #partition: PartitionId;
+  readonly #counts: (unmet: 1 | -1) => void;
+  #unmet: RecordPlace | undefined;
+  /** Of the last record that the log holds or was given. */
+  #prefix = '';
+  #ordinal = -1;
+  #half = 0;
+
+  constructor(partition: PartitionId, counts: (unmet: 1 | -1) => void) {
+    this.#partition = partition;
+    this.#counts = counts;
+  }
+
+  expect(last: RecordPlace): void {
+    this.#unmet = last;
+    this.#counts(1);
+  }
+
+  hold(version: Version): void {
+    const { prefix, ordinal, half } = splitVersion(version);
+    this.#set(prefix, ordinal, half);
+  }
+
+  #set(prefix: string, ordinal: number, half: number): void {
+    this.#prefix = prefix;
+    this.#ordinal = ordinal;
+    this.#half = half;
+  }
+
+  /** True when the record is new and must be appended; false when the log holds it already. */
+  admits(prefix: string, ordinal: number, half: Half, transactionId: string): boolean {
+    if (this.#unmet !== undefined) return this.#drop(this.#unmet, versionOf(prefix, ordinal, half), transactionId);
+    const isAbove =
+      prefix === this.#prefix ? ordinal > this.#ordinal || (ordinal === this.#ordinal && half > this.#half) : prefix > this.#prefix;
+    if (!isAbove) throw notMet(this.#partition, 'a version came that is not above the last one');
+    this.#set(prefix, ordinal, half);
+    return true;
+  }
+
+  #drop(tail: RecordPlace, version: Version, transactionId: string): boolean {
+    if (sameEpoch(version, tail.version)) {
+      if (version > tail.version) throw notMet(this.#partition, 'the source went past it');
+      if (version === tail.version) this.#meet(tail.version);
+    } else if (transactionId === tail.transactionId && rowAndHalf(version) === rowAndHalf(tail.version)) {
+      // Another server wrote the same transaction at another offset: only the GTID and the row's ordinal are the same.
+      this.#meet(version);
+    }
+    return false;
+  }
+
+  #meet(version: Version): void {
+    this.#unmet = undefined;
+    this.#counts(-1);
+    this.hold(version);
+  }
+
+  atEnd(): void {
+    if (this.#unmet !== undefined) throw notMet(this.#partition, 'the source ended before it');
   }
 }
 

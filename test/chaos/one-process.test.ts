@@ -1,25 +1,17 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { appliedBy, logEnd, until } from './rig/progress.ts';
+import { describe, expect, it } from 'vitest';
+import { kills, logKinds, seed } from './rig/knobs.ts';
+import { brokenRules } from './rig/log-view.ts';
 import { seededRandom } from './rig/random.ts';
-import { type Rig, openRig } from './rig/rig.ts';
+import { openRig } from './rig/rig.ts';
+import { pause, until } from './rig/wait.ts';
 
-const kills = Number(process.env['CHAOS_KILLS'] ?? 3);
-const seed = Number(process.env['CHAOS_SEED'] ?? Date.now() % 100_000);
-
-describe(`one crossfade run with its threads, killed ${kills} times, seed ${seed}`, () => {
-  let rig: Rig;
-  beforeAll(async () => {
-    rig = await openRig(seed, 'together');
-  });
-  afterAll(async () => {
-    await rig?.[Symbol.asyncDispose]();
-  });
-
-  it('G1 G3 G4 G5: recovers every time, and the targets equal the source', { timeout: 120_000 + kills * 60_000 }, async () => {
+describe.each(logKinds)(`one crossfade run with its threads, killed ${kills} times, seed ${seed}, log %s`, (log) => {
+  it('G1 G3 G4 G5: recovers every time, and the targets equal the source', { timeout: 240_000 + kills * 60_000 }, async () => {
+    await using rig = await openRig(seed, { log, processes: 'together' });
     const random = seededRandom(seed);
-    const progress = () => [logEnd(rig.logFile), appliedBy(rig.logFile, 'books'), appliedBy(rig.logFile, 'shelf')];
+    const progress = () => Promise.all([rig.log.captured(), rig.applied.books(), rig.applied.shelf()]);
     for (let round = 0; round < kills; round += 1) {
-      await new Promise((resolve) => setTimeout(resolve, random.below(1500)));
+      await pause(random.below(1500));
       const { starts } = rig.capture;
       rig.capture.kill('SIGKILL');
       await until(
@@ -27,9 +19,13 @@ describe(`one crossfade run with its threads, killed ${kills} times, seed ${seed
         10_000,
         () => 'started again',
       );
-      const before = progress();
+      let before: readonly number[] | undefined;
       await until(
-        () => progress().every((value, index) => value > (before[index] ?? 0)),
+        async () => {
+          const now = await progress();
+          before ??= now;
+          return now.every((value, index) => value > (before?.[index] ?? 0));
+        },
         60_000,
         () => rig.logs(),
       );
@@ -38,7 +34,8 @@ describe(`one crossfade run with its threads, killed ${kills} times, seed ${seed
     const comparison = await rig.settled(60_000);
     expect(comparison.differences.slice(0, 10), await rig.logs()).toEqual([]);
     expect(comparison.rows).toBeGreaterThan(100);
+    expect(brokenRules(await rig.log.records())).toEqual([]);
     expect(rig.capture.starts).toBe(kills + 1);
-    expect(rig.capture.ends, await rig.logs()).toEqual([]);
+    expect(rig.ends(), await rig.logs()).toEqual([]);
   });
 });

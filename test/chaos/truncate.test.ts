@@ -3,8 +3,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createConnection, type Connection } from 'mysql2/promise';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { FaultPoint } from '../../src/core/fault-point.ts';
+import type { ServerName } from '../../stack/server.ts';
 import type { Stack } from '../../stack/stack.ts';
 import { eventually } from '../support/cli.ts';
 import {
@@ -17,23 +18,26 @@ import {
 } from '../support/servers.ts';
 import { FaultOrders } from './rig/faults.ts';
 import { Daemon } from './rig/process.ts';
+import { logKinds, seed } from './rig/knobs.ts';
+import { type LogKind, viewOf } from './rig/log-view.ts';
 import { seededRandom } from './rig/random.ts';
 
-const seed = Number(process.env['CHAOS_SEED'] ?? Date.now() % 100_000);
 const workers = ['books-1', 'books-2', 'shelf-1', 'shelf-2'] as const;
-const daemons: Daemon[] = [];
-const faults = new Map<string, FaultOrders>();
-const running = new Map<string, Daemon>();
+let daemons: Daemon[];
+let faults: Map<string, FaultOrders>;
+let running: Map<string, Daemon>;
 let folder: string;
-/** A server of this suite's own: what others do on a shared one, and capture refuses, would end it. */
-let stack: Stack<'mysql'>;
+/** Servers of this suite's own: what others do on a shared one, and capture refuses, would end it. */
+let stack: Stack;
 let mysql: Connection;
 const name = freshName();
 let postgres: PostgresDatabase;
 let redis: RedisPrefix;
 
-beforeAll(async () => {
-  [stack, postgres, redis] = await Promise.all([privateStack({ servers: ['mysql'] }), freshPostgresDatabase(), freshRedisPrefix()]);
+async function begin(log: LogKind): Promise<void> {
+  [daemons, faults, running] = [[], new Map(), new Map()];
+  const servers: readonly ServerName[] = log === 'kafka' ? ['mysql', 'kafka'] : ['mysql'];
+  [stack, postgres, redis] = await Promise.all([privateStack({ servers }), freshPostgresDatabase(), freshRedisPrefix()]);
   mysql = await createConnection({ uri: stack.urls.mysql });
   await mysql.query(`CREATE DATABASE ${name}`);
   await mysql.query(`USE ${name}`);
@@ -42,22 +46,24 @@ beforeAll(async () => {
     await mysql.query(`CREATE TABLE ${table} (id INT PRIMARY KEY, note VARCHAR(40))`);
     await postgres.client.query(`CREATE TABLE ${table} (id integer PRIMARY KEY, note text)`);
   }
-  await writeFile(join(folder, 'crossfade.yaml'), configuration());
+  const { setting } = viewOf(log, { pipeline: name, folder, kafka: log === 'kafka' ? stack.urls.kafka : undefined });
+  await writeFile(join(folder, 'crossfade.yaml'), configuration(setting));
   start('capture', 'run', 'capture');
   for (const worker of workers) start(worker, 'run', 'apply', '--service', worker.slice(0, 5));
-  await eventually('capture streams', async () => ((await logs()).includes('capture streams') ? true : undefined), 60_000);
-});
-afterAll(async () => {
+  await eventually('capture streams', async () => ((await logs()).includes('capture streams') ? true : undefined), 120_000);
+}
+
+async function end(): Promise<void> {
   await Promise.all(daemons.map((one) => one.stop()));
   mysql?.destroy();
   for (const one of [stack, postgres, redis]) await one?.[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
-});
+}
 
-function configuration(): string {
+function configuration(log: string): string {
   return `pipeline: ${name}
 source: { mysql: '${stack.urls.mysql}' }
-log: { embedded: { path: ${join(folder, 'log.db')} } }
+log: ${log}
 streams: { both: { tables: [${name}.carts, ${name}.parts], partitions: 3 } }
 services:
   books: { postgres: '${postgres.url}', tables: { ${name}.carts: { to: public.carts }, ${name}.parts: { to: public.parts } } }
@@ -114,32 +120,37 @@ async function work(random: ReturnType<typeof seededRandom>, statements: number)
   }
 }
 
-it(`G1 G2 G3 G4: tables that are truncated in a stream of three partitions, workers killed at every point, seed ${seed}`, async () => {
-  const random = seededRandom(seed);
-  let kills = 0;
-  const points: readonly FaultPoint[] = ['apply:read', 'sink:before-commit', 'sink:after-commit', 'apply:written'];
-  for (const point of points) {
-    for (const worker of workers) {
-      const ordered = faults.get(worker)?.order(point, 'SIGKILL', 5_000);
-      await work(random, 60);
-      // A worker without a share has nothing to do at this point; then the order lapses.
-      if (await ordered) kills += 1;
+describe.each(logKinds)(`TRUNCATE under fire, seed ${seed}, log %s`, (log) => {
+  beforeAll(() => begin(log));
+  afterAll(end);
+
+  it('G1 G2 G3 G4: tables that are truncated in a stream of three partitions, workers killed at every point', async () => {
+    const random = seededRandom(seed);
+    let kills = 0;
+    const points: readonly FaultPoint[] = ['apply:read', 'sink:before-commit', 'sink:after-commit', 'apply:written'];
+    for (const point of points) {
+      for (const worker of workers) {
+        const ordered = faults.get(worker)?.order(point, 'SIGKILL', 5_000);
+        await work(random, 60);
+        // A worker without a share has nothing to do at this point; then the order lapses.
+        if (await ordered) kills += 1;
+      }
     }
-  }
-  running.get('capture')?.kill('SIGKILL');
-  await work(random, 200);
-  const same = async () => {
-    const [carts, parts] = [await everywhere('carts'), await everywhere('parts')];
-    const texts = [carts, parts].map(({ source, books, shelf }) => [source, books, shelf].map((rows) => JSON.stringify(rows)));
-    return texts.every(([source, books, shelf]) => source === books && source === shelf) ? true : undefined;
-  };
-  await eventually('targets equal the source', same, 60_000).catch(async () => {
-    expect.fail(`${JSON.stringify([await everywhere('carts'), await everywhere('parts')])}\n${await logs()}`);
+    running.get('capture')?.kill('SIGKILL');
+    await work(random, 200);
+    const same = async () => {
+      const [carts, parts] = [await everywhere('carts'), await everywhere('parts')];
+      const texts = [carts, parts].map(({ source, books, shelf }) => [source, books, shelf].map((rows) => JSON.stringify(rows)));
+      return texts.every(([source, books, shelf]) => source === books && source === shelf) ? true : undefined;
+    };
+    await eventually('targets equal the source', same, 60_000).catch(async () => {
+      expect.fail(`${JSON.stringify([await everywhere('carts'), await everywhere('parts')])}\n${await logs()}`);
+    });
+    expect(
+      daemons.flatMap(({ ends }) => ends),
+      await errors(),
+    ).toEqual([]);
+    expect(kills).toBeGreaterThan(8);
+    expect(await logs()).toContain('TRUNCATE');
   });
-  expect(
-    daemons.flatMap(({ ends }) => ends),
-    await errors(),
-  ).toEqual([]);
-  expect(kills).toBeGreaterThan(8);
-  expect(await logs()).toContain('TRUNCATE');
 });

@@ -78,7 +78,7 @@ export function controlContract(name: string, makeHarness: MakeHarness): void {
       await writer.append([{ partition: people, batch: rows(0, 3) }]);
       await writer.complete({ position: 'three', throughUs: 3, writtenAtMs: 3 });
       await writer.append([{ partition: people, batch: rows(3, 4) }]);
-      await writer.append([{ partition: people, batch: tombstone(4) }]);
+      await writer.append([{ partition: people, batch: tombstone(4, 1, transactionAt(3)) }]);
       await harness.kill(first);
       const { complete, partitions } = await (await (await harness.open()).lead(never)).tail();
       expect(complete?.position).toBe('three');
@@ -87,7 +87,7 @@ export function controlContract(name: string, makeHarness: MakeHarness): void {
         offset: expect.any(Number) as number,
         term: writer.term,
         version: versionAt(4),
-        transactionId: transactionAt(4),
+        transactionId: transactionAt(3),
       });
       expect(tail?.last?.offset).toBeGreaterThanOrEqual(complete?.ends[people] ?? Infinity);
       expect(tail?.endOffset).toBeGreaterThan(complete?.ends[people] ?? Infinity);
@@ -151,6 +151,7 @@ export function controlContract(name: string, makeHarness: MakeHarness): void {
     test('applied offsets are kept until they are forgotten', async () => {
       const harness = await start([ordersStream]);
       const log = await harness.open();
+      await using _writer = await (await harness.open()).lead(never);
       await log.applied(
         'g',
         new Map([

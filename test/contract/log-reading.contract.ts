@@ -125,7 +125,9 @@ export function readingContract(name: string, makeHarness: MakeHarness): void {
         progress.set(value.partition, value.nextOffset);
       }
       expect(claims.length).toBeGreaterThan(1);
-      expect(claims.at(-1)?.length).toBe(4);
+      // The group may come together once for each change: what was the other's is claimed before it is delivered again.
+      await writer.append(range(0, 4).map((n) => ({ partition: orders(n), batch: rows(n + 4, n + 5) })));
+      while (claims.at(-1)?.length !== 4) await busy.next();
       await busy.return?.();
     });
 

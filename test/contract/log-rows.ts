@@ -22,16 +22,20 @@ export function rows(from: number, to: number, { term = 1, valueBytes = 0 } = {}
   for (let n = from; n < to; n += 1) {
     const headers = EncodedHeaders.of(term, n * 1000, peopleSchema.id);
     headers.version = versionAt(n);
-    batch.add(n, keyOf(n), Buffer.from(`{"n":${n}}`.padEnd(valueBytes, ' ')), headers, transactionAt(n));
+    batch.add(n, keyOf(n), Buffer.from(valueOf(n).padEnd(valueBytes, ' ')), headers, transactionAt(n));
   }
   return batch;
 }
 
-export function tombstone(n: number, term = 1): RecordBatchBuilder {
+/** As an envelope does, it names its transaction: a log may have no other place to find it. */
+export const valueOf = (n: number) => `{"n":${n},"transaction":{"id":"${transactionAt(n)}"}}`;
+
+/** The second record of a delete, of the transaction that the first one belongs to. */
+export function tombstone(n: number, term = 1, transactionId = transactionAt(n)): RecordBatchBuilder {
   const batch = new RecordBatchBuilder();
   const headers = EncodedHeaders.of(term, n * 1000, peopleSchema.id);
   headers.version = versionAt(n);
-  batch.add(n, keyOf(n), null, headers, transactionAt(n));
+  batch.add(n, keyOf(n), null, headers, transactionId);
   return batch;
 }
 

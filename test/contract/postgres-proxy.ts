@@ -9,6 +9,8 @@ export interface PostgresProxy extends AsyncDisposable {
   loseNextCommitAnswer(): void;
   /** The next COMMIT seems to be answered with another tag, as that of an aborted transaction is. */
   spoilNextCommitAnswer(): void;
+  /** Every connection ends now. */
+  cut(): void;
 }
 
 export async function startPostgresProxy(url: string): Promise<PostgresProxy> {
@@ -37,8 +39,9 @@ export async function startPostgresProxy(url: string): Promise<PostgresProxy> {
         chunk.write('ROLLBK', at);
         spoiling = false;
       }
-      if (!losing) client.write(chunk);
-      else if (chunk.includes('COMMIT\0')) client.destroy();
+      // A batch that is refused is committed only at its second try.
+      if (losing && chunk.includes('COMMIT\0')) client.destroy();
+      else client.write(chunk);
     });
     client.on('close', () => upstream.end());
     upstream.on('close', () => client.destroy());
@@ -56,6 +59,9 @@ export async function startPostgresProxy(url: string): Promise<PostgresProxy> {
     },
     spoilNextCommitAnswer: () => {
       spoiling = true;
+    },
+    cut: () => {
+      for (const socket of sockets) socket.destroy();
     },
     [Symbol.asyncDispose]: async () => {
       for (const socket of sockets) socket.destroy();

@@ -32,6 +32,14 @@ async function makeHarness(): Promise<SinkHarness> {
       await database.client.query(`TRUNCATE ${tables.join(', ')}`);
     },
     loseNextReply: () => proxy.loseNextCommitAnswer(),
+    refusing: {
+      open: (options) => openPostgresSink(settings, { pipeline: 'refusing', service: 'people', mappings, logger: quiet, ...options }),
+      constrain: async (isOn) => {
+        const change = isOn ? 'ADD CONSTRAINT one_balance UNIQUE (balance)' : 'DROP CONSTRAINT IF EXISTS one_balance';
+        await database.client.query(`ALTER TABLE ${tables[0]} ${change}`);
+      },
+      cut: () => proxy.cut(),
+    },
     [Symbol.asyncDispose]: async () => {
       await proxy[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
@@ -39,4 +47,4 @@ async function makeHarness(): Promise<SinkHarness> {
   };
 }
 
-sinkContract('postgres', { atomicTransactions: true }, makeHarness);
+sinkContract('postgres', { atomicTransactions: true, quarantine: true }, makeHarness);

@@ -6,6 +6,7 @@ import type { Row } from '../../src/core/change.ts';
 import type { Mapping, Sink } from '../../src/core/sink-port.ts';
 import { byJson, contractTables, History, insert, member, people, person, realise, remove, update, wishes } from './sink-histories.ts';
 import { barrierTests } from './sink-barriers.contract.ts';
+import { quarantineTests, type RefusingHarness } from './sink-quarantine.contract.ts';
 import { pipelineTests } from './sink-pipelines.contract.ts';
 import { openTransactionTests } from './sink-transactions.contract.ts';
 
@@ -19,6 +20,8 @@ export interface SinkHarness extends AsyncDisposable {
   /** The next commit through sinks of this harness happens, but its answer never arrives. */
   loseNextReply(): void;
   readonly propertyRuns: number;
+  /** Of a sink that can keep what its target refuses. */
+  readonly refusing?: RefusingHarness;
 }
 
 export const contractMapping = (index: number, target: string): Mapping => ({
@@ -30,10 +33,13 @@ export const contractMapping = (index: number, target: string): Mapping => ({
 
 const fenced = expect.objectContaining({ code: 'TARGET_FENCED', fault: 'retry' });
 
-/** `atomicTransactions`: the store promises whole source transactions; one that does not has no tests of it. */
+/**
+ * `atomicTransactions`: the store promises whole source transactions; `quarantine`: it can keep what it refuses. One that does
+ * not has no tests of it.
+ */
 export function sinkContract(
   name: string,
-  promises: { readonly atomicTransactions: boolean },
+  promises: { readonly atomicTransactions: boolean; readonly quarantine?: boolean },
   makeHarness: () => Promise<SinkHarness>,
 ): void {
   describe(`sink contract: ${name}`, () => {
@@ -284,9 +290,11 @@ export function sinkContract(
       people: readPeople,
       others: async () => byJson(await harness.rows(1)),
       harness: () => harness,
+      keep: (sink: Sink) => void sinks.push(sink),
     };
     barrierTests(stage, promises);
     pipelineTests(stage);
     if (promises.atomicTransactions) openTransactionTests(stage);
+    if (promises.quarantine === true) quarantineTests(stage);
   });
 }

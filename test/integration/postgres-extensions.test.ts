@@ -5,7 +5,7 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { copyFromRows } from '../../connectors/postgres/batch.ts';
+import { copyFromRows } from '../../connectors/postgres/row-steps.ts';
 import { postgresSchema } from '../../connectors/postgres/config.ts';
 import { openPostgresSink } from '../../connectors/postgres/sink.ts';
 import type { Row, TableSchema } from '../../src/core/change.ts';

@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { copyFromRows } from '../../connectors/postgres/batch.ts';
+import { copyFromRows } from '../../connectors/postgres/row-steps.ts';
 import { isCanonicalInet } from '../../connectors/postgres/values-canonical.ts';
 import type { Row } from '../../src/core/change.ts';
 import { Batches, column, mappingTo, postgresFixture, tableOf, type PostgresFixture } from './postgres-fixture.ts';

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { copyFromRows } from '../../connectors/postgres/batch.ts';
+import { copyFromRows } from '../../connectors/postgres/row-steps.ts';
 import { createTableStatement } from '../../connectors/postgres/ddl.ts';
 import type { ColumnSchema, Row, Value } from '../../src/core/change.ts';
 import { oddText } from '../contract/sink-histories.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { copyFromRows } from '../../connectors/postgres/batch.ts';
+import { copyFromRows } from '../../connectors/postgres/row-steps.ts';
 import { createTableStatement } from '../../connectors/postgres/ddl.ts';
 import type { Row, Value } from '../../src/core/change.ts';
 import { Batches, column, mappingTo, postgresFixture, tableOf, type PostgresFixture } from './postgres-fixture.ts';

@@ -8,7 +8,8 @@ import type { Append, Delivery, Log, PartitionId, PartitionState, Tail, Writer }
 import { numberOf } from '../../src/core/partition.ts';
 import type { Entry, Sink } from '../../src/core/sink-port.ts';
 import type { Source } from '../../src/core/source-port.ts';
-import { decodeRecordBatch, RecordBatchBuilder } from '../../src/core/record-batch.ts';
+import { RecordBatchBuilder } from '../../src/core/record-batch.ts';
+import { decodeRecordBatch } from '../../src/core/record-batch-reader.ts';
 import type { SimulatedProcess } from '../support/faults.ts';
 import { folding, withMethods } from './sinks.ts';
 import type { World } from './world.ts';

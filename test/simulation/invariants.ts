@@ -5,7 +5,7 @@ import { codec } from '../../src/codec.ts';
 import { canonicalValue } from '../../src/core/canonical.ts';
 import { type Row, tableName } from '../../src/core/change.ts';
 import type { LogRecord, PartitionId } from '../../src/core/log-port.ts';
-import { decodeRecordBatch } from '../../src/core/record-batch.ts';
+import { decodeRecordBatch } from '../../src/core/record-batch-reader.ts';
 import type { PlannedService } from '../support/histories.ts';
 import { ExpectedState, type ExpectedRecord, type Oracle } from './oracle.ts';
 

@@ -1,7 +1,7 @@
 /** Rules of lost history and takeover (semantics, section 9), each as a short history of its own on the virtual clock. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { codec } from '../../src/codec.ts';
-import { decodeRecordBatch } from '../../src/core/record-batch.ts';
+import { decodeRecordBatch } from '../../src/core/record-batch-reader.ts';
 import { noFaults } from '../support/faults.ts';
 import { randomTransaction } from '../support/histories.ts';
 import { seeded } from '../support/random.ts';

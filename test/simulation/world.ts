@@ -110,6 +110,9 @@ export class World {
       openLog: () => process.call('openLog', { broken: false }, async () => this.#log(process)),
       now: clock.now,
       completeEveryMs: plan.completeEveryMs,
+      pace: clock,
+      // Of many histories, so that batches grow over several of the source's and a death meets them half sent.
+      restMs: plan.completeEveryMs % 3 === 0 ? 0 : plan.completeEveryMs / 4,
     };
     return (run: Parameters<typeof captureSession>[1]) => captureSession(parts, run);
   }
@@ -120,7 +123,7 @@ export class World {
       mappings: service.mappings,
       mappingHash: () => 'unchanged',
       logger: silent,
-      meters: { applied: () => {}, lag: () => {} },
+      meters: { applied: () => {}, lag: () => {}, stands: () => {}, kept: () => {} },
       openLog: () => process.call('openLog', { broken: false }, async () => this.#log(process, service.name)),
       openSink: () => process.call('openSink', { broken: false }, async () => this.#sink(process, service)),
       now: this.clock.now,

@@ -1,6 +1,6 @@
 /** Envelopes as our own writer makes them, of one table with a column of every kind that has rules of its own. */
 import type { Row, TableSchema, Value } from '../../src/core/change.ts';
-import { EnvelopeWriter } from '../../src/core/envelope.ts';
+import { EnvelopeWriter } from '../../src/core/envelope-writer.ts';
 import { rowJson } from '../../src/core/row-json.ts';
 import type { Transaction } from '../../src/core/source-port.ts';
 import type { Random } from './random.ts';

@@ -127,6 +127,11 @@ export async function freshRedisPrefix(): Promise<RedisPrefix> {
   };
 }
 
+/** `host:port` of the shared Kafka. */
+export async function kafkaAddress(): Promise<string> {
+  return (await sharedServer('kafka')).url;
+}
+
 /** A name that no other suite uses, good as a database, a topic or a pipeline: `t_` and twelve characters. */
 export function freshName(): string {
   return `t_${randomBytes(6).toString('hex')}`;

@@ -3,7 +3,7 @@ import { codec } from '../../src/codec.ts';
 import { tableName, type ChangeEvent, type TableSchema } from '../../src/core/change.ts';
 import { readEnvelope } from '../../src/core/envelope.ts';
 import type { Finding } from '../../src/core/ports.ts';
-import { decodeRecordBatch } from '../../src/core/record-batch.ts';
+import { decodeRecordBatch } from '../../src/core/record-batch-reader.ts';
 import type { Mapping, Sink } from '../../src/core/sink-port.ts';
 import type { RowChange } from '../../src/core/source-port.ts';
 import { Encoder } from '../../src/runtime/encode.ts';

@@ -80,7 +80,7 @@ class Rig {
       mappings,
       mappingHash: () => 'H',
       logger,
-      meters: { applied: none, lag: (...told) => void this.lags.push(told) },
+      meters: { applied: none, lag: (...told) => void this.lags.push(told), stands: none, kept: none },
       openLog: async () => {
         const log = openMemoryLog(this.cluster, streams);
         const applied = async (group: string, offsets: Offsets) => {

@@ -140,20 +140,19 @@ test('the line under a running pipeline: rates of the last second, lag, and what
   observed.capture.captured(1204, 1);
   observed.capture.completed(8_600_000);
   observed.apply('orders').applied('p#0', 1180, 0.1);
-  observed.apply('orders').lag('p#0', 8_750_000, 3);
-  expect(statusText(before, observed.totals, 9000)).toBe(
+  const lags = (seconds: number | undefined) => [{ service: 'orders', seconds, changes: 3, partitions: [] }];
+  expect(statusText(before, observed.totals, lags(0.25), 9000)).toBe(
     'capture 1,204/s, behind 0.4 s · orders 1,180/s, lag 0.3 s (waiting TARGET_UNREACHABLE)',
   );
   // A minute in which nothing is delivered is a minute more, not the same line.
-  expect(statusText(observed.totals, observed.totals, 69_000)).toBe(
+  expect(statusText(observed.totals, observed.totals, lags(60.25), 69_000)).toBe(
     'capture 0/s, behind 60 s · orders 0/s, lag 60 s (waiting TARGET_UNREACHABLE)',
   );
   observed.state.state('apply orders', 'waiting');
-  expect(statusText(observed.totals, observed.totals, 69_000)).toContain('(waiting TARGET_UNREACHABLE)');
-  observed.apply('orders').lag('p#0', 8_750_000, 0);
-  expect(statusText(observed.totals, observed.totals, 69_000)).toContain('orders 0/s (waiting');
+  expect(statusText(observed.totals, observed.totals, lags(60.25), 69_000)).toContain('(waiting TARGET_UNREACHABLE)');
+  expect(statusText(observed.totals, observed.totals, lags(undefined), 69_000)).toContain('orders 0/s (waiting');
   observed.state.state('apply orders', 'running');
-  expect(statusText(observed.totals, observed.totals, 9000)).toBe('capture 0/s, behind 0.4 s · orders 0/s, lag 0.4 s');
+  expect(statusText(observed.totals, observed.totals, lags(0.4), 9000)).toBe('capture 0/s, behind 0.4 s · orders 0/s, lag 0.4 s');
   expect([0, 9.94, 14.2, 180, 9000].map(secondsText)).toEqual(['0.0 s', '9.9 s', '14 s', '3 min', '2.5 h']);
 });
 

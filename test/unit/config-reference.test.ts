@@ -11,7 +11,7 @@ test('the JSON Schema describes what a person writes, defaults and later release
   const schema = jsonSchema();
   expect(schema.required).toEqual(['pipeline', 'source']);
   expect(schema.additionalProperties).toBe(false);
-  expect(Object.keys(schema.properties ?? {})).toEqual(['pipeline', 'source', 'log', 'services', 'streams']);
+  expect(Object.keys(schema.properties ?? {})).toEqual(['pipeline', 'source', 'log', 'services', 'streams', 'lag', 'http']);
 });
 
 test('every top-level setting says what it is for', () => {

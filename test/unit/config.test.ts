@@ -42,7 +42,7 @@ describe('the file that a person writes', () => {
   test('the example of the architecture becomes streams, mappings and defaults', () => {
     const config = good(shop, secrets);
     expect(config.pipeline).toBe('shop');
-    expect(config.log.settings.path).toBe(resolve('/etc/crossfade/shop.crossfade.db'));
+    expect(config.log.name).toBe(resolve('/etc/crossfade/shop.crossfade.db'));
     expect(config.tables.map(({ table }) => table)).toEqual(['orders', 'customers', 'stock']);
     expect(config.streams.map(({ topic, partitions }) => `${topic}×${partitions}`)).toEqual([
       'shop.shop.orders×1',
@@ -68,7 +68,7 @@ describe('the file that a person writes', () => {
   test("the log's path is taken from the file's own folder", () => {
     expect(
       good(`${head}log: { embedded: { path: data/log.db } }\nservices: { s: { redis: redis://h, tables: { a.b: { key: "b:{id}" } } } }`).log
-        .settings.path,
+        .name,
     ).toBe(resolve('/etc/crossfade/data/log.db'));
   });
 
@@ -179,8 +179,8 @@ describe('problems', () => {
     ],
     [
       'Kafka',
-      `${head}log: { kafka: { brokers: [k:9092] } }\nstreams: { s: { tables: [a.b] } }`,
-      'log: Kafka as the log comes with a later release',
+      `${head}log: kafka\nstreams: { s: { tables: [a.b] } }`,
+      'log: Kafka needs the name of a broker: `log: { kafka: "HOST:9092" }`',
     ],
     ['a reserved stream', `${head}streams: { control: { tables: [a.b] } }`, 'this name is taken by Crossfade itself'],
     [

@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Row, TableSchema } from '../../src/core/change.ts';
-import { EnvelopeWriter, readEnvelope, transactionIdOf } from '../../src/core/envelope.ts';
+import { readEnvelope, transactionIdOf } from '../../src/core/envelope.ts';
+import { EnvelopeWriter } from '../../src/core/envelope-writer.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
 import type { LogRecord } from '../../src/core/log-port.ts';
 import type { RowChange, Transaction } from '../../src/core/source-port.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { LogState } from '../../src/core/log-state.ts';
-import { lagOf, lagSecondsNow } from '../../src/runtime/lag.ts';
+import { lagOf } from '../../src/runtime/lag.ts';
 
 const nowMs = 1_000_000;
 const log = (throughMs: number, endOffset: number): LogState => ({
@@ -45,17 +45,32 @@ describe('G11: honest lag', () => {
   });
 });
 
-describe('G11: lag inside a process is computed when it is shown', () => {
+describe('G11: what a lag may claim', () => {
   const us = (ms: number) => ms * 1000;
-  it('goes on growing while nothing is delivered', () => {
-    const standing = { sinceUs: us(nowMs - 5000), changes: 3 };
-    expect(lagSecondsNow(standing, us(nowMs - 100), nowMs)).toBe(5);
-    expect(lagSecondsNow(standing, us(nowMs - 100), nowMs + 60_000)).toBe(65);
+  it('behind, and nobody knows what comes next: unknown, and never the near zero of the complete record', () => {
+    expect(ask(log(nowMs - 400, 10), 7)).toEqual({ seconds: undefined, changes: 3 });
   });
-  it('caught up, is the age of what capture vouches for, and unknown where that is not to be had', () => {
-    const standing = { sinceUs: us(nowMs - 3_600_000), changes: 0 };
-    expect(lagSecondsNow(standing, us(nowMs - 400), nowMs)).toBeCloseTo(0.4, 6);
-    expect(lagSecondsNow(standing, us(nowMs - 400), nowMs + 10_000)).toBeCloseTo(10.4, 6);
-    expect(lagSecondsNow(standing, undefined, nowMs)).toBeUndefined();
+  it('behind, and nobody knows what comes next any more: what was known before, aged by the clock', () => {
+    const question = { partition: 'p', log: log(nowMs - 400, 10), nextOffset: 7, nextCommittedAtUs: undefined, knownUs: us(nowMs - 8000) };
+    expect(lagOf({ ...question, nowMs }).seconds).toBe(8);
+    expect(lagOf({ ...question, nowMs: nowMs + 60_000 }).seconds).toBe(68);
+  });
+  it('what lies behind the complete record is younger than it: it adds changes, no seconds', () => {
+    const state = log(nowMs - 400, 10);
+    const grown = { ...state, partitions: new Map([['p', { logId: 'L', startOffset: 0, endOffset: 13 }]]) };
+    expect(ask(grown, 10, nowMs - 100)).toEqual({ seconds: 0.4, changes: 3 });
+  });
+  const apart = (throughMs: number, writtenMs: number, clockOffsetUs?: number): LogState => {
+    const state = log(throughMs, 10);
+    const complete = { position: 'P', throughUs: us(throughMs), writtenAtMs: writtenMs, term: 1, ends: { p: 10 } };
+    return { ...state, complete: clockOffsetUs === undefined ? complete : { ...complete, clockOffsetUs } };
+  };
+  it('a source whose clock is ahead or behind by what capture measured changes nothing', () => {
+    for (const offsetMs of [-90_000, -1000, 0, 1000, 90_000])
+      expect(ask(apart(nowMs - 7000 + offsetMs, nowMs - 6900, us(offsetMs)), 10).seconds).toBe(7);
+  });
+  it('a source that vouches for the future is ahead by that much at least, measured or not', () => {
+    expect(ask(apart(nowMs + 30_000, nowMs - 9000), 10).seconds).toBe(9);
+    expect(ask(apart(nowMs + 30_000, nowMs - 9000, us(5000)), 10).seconds).toBe(9);
   });
 });

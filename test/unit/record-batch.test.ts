@@ -2,7 +2,8 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { codec } from '../../src/codec.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
-import { decodeRecordBatch, RecordBatchBuilder } from '../../src/core/record-batch.ts';
+import { RecordBatchBuilder } from '../../src/core/record-batch.ts';
+import { decodeRecordBatch } from '../../src/core/record-batch-reader.ts';
 import { barrierHeader, EncodedHeaders } from '../../src/core/record-headers.ts';
 import { versionOf, versionPrefix } from '../../src/core/version.ts';
 

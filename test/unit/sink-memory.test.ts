@@ -1,13 +1,22 @@
 import { expect, test } from 'vitest';
 
 import { MemoryStore, openMemorySink } from '../../connectors/memory/sink.ts';
+import type { Row } from '../../src/core/change.ts';
 import { History, insert, person } from '../contract/sink-histories.ts';
 import { contractMapping, sinkContract } from '../contract/sink.contract.ts';
 
 const mappings = [contractMapping(0, 'people'), contractMapping(1, 'members')];
 
-sinkContract('memory', { atomicTransactions: true }, async () => {
+sinkContract('memory', { atomicTransactions: true, quarantine: true }, async () => {
   const store = new MemoryStore();
+  let isConstrained = false;
+  const balanceIn = (rows: ReadonlyMap<string, Row>, key: string, { balance }: Row) =>
+    balance !== null && [...rows].some(([other, row]) => other !== key && row['balance'] === balance);
+  store.refuse = (rows, key, row, name) => {
+    if (name !== 'people') return undefined;
+    if (String(row['name']).length > 40) return 'value';
+    return isConstrained && balanceIn(rows, key, row) ? 'constraint' : undefined;
+  };
   return {
     propertyRuns: 300,
     open: async (pipeline = '') => openMemorySink(store, { mappings, pipeline }),
@@ -15,6 +24,15 @@ sinkContract('memory', { atomicTransactions: true }, async () => {
     clear: async () => store.tables.clear(),
     loseNextReply: () => {
       store.loseReplies += 1;
+    },
+    refusing: {
+      open: async (options) => openMemorySink(store, { mappings, pipeline: 'refusing', ...options }),
+      constrain: async (isOn) => {
+        isConstrained = isOn;
+      },
+      cut: () => {
+        store.isCut = true;
+      },
     },
     [Symbol.asyncDispose]: async () => undefined,
   };

@@ -10,12 +10,37 @@ import type { RowDecoder, TableShape } from './shapes.ts';
 export type WholeRowsKind = 'write rows' | 'update rows' | 'delete rows';
 export type RowsKind = WholeRowsKind | 'partial update rows';
 
-export interface RowsHeader {
+export class RowsHeader {
   readonly columns: number;
-  readonly present: Buffer;
-  readonly presentAfter: Buffer;
   /** Where the first row begins. */
   readonly rows: number;
+  readonly #b: Buffer;
+  /** Where the bitmaps of the columns that the images hold are. */
+  readonly #presentAt: number;
+  readonly #presentAfterAt: number;
+
+  constructor(b: Buffer, columns: number, presentAt: number, presentAfterAt: number, rows: number) {
+    this.#b = b;
+    this.columns = columns;
+    this.#presentAt = presentAt;
+    this.#presentAfterAt = presentAfterAt;
+    this.rows = rows;
+  }
+
+  get present(): Buffer {
+    return this.#b.subarray(this.#presentAt, this.#presentAt + ((this.columns + 7) >> 3));
+  }
+  get presentAfter(): Buffer {
+    return this.#b.subarray(this.#presentAfterAt, this.#presentAfterAt + ((this.columns + 7) >> 3));
+  }
+  get isWhole(): boolean {
+    const { columns } = this;
+    return allPresent(this.#b, this.#presentAt, columns) && allPresent(this.#b, this.#presentAfterAt, columns);
+  }
+  /** The same, but the rows are elsewhere. */
+  withRows(rows: number): RowsHeader {
+    return new RowsHeader(this.#b, this.columns, this.#presentAt, this.#presentAfterAt, rows);
+  }
 }
 
 /** `from`: the event's body. Version 2 has extra data behind the flags. */
@@ -30,24 +55,23 @@ export function parseRowsHeader(b: Buffer, from: number, end: number, kind: Rows
     at += 2;
   }
   const size = (columns + 7) >> 3;
-  const present = b.subarray(at, at + size);
+  const presentAt = at;
   at += size;
   const isUpdate = kind === 'update rows' || kind === 'partial update rows';
-  const presentAfter = isUpdate ? b.subarray(at, at + size) : present;
+  const presentAfterAt = isUpdate ? at : presentAt;
   if (isUpdate) at += size;
   if (at > end) throw corruptEvent('a rows event is cut');
-  return { columns, present, presentAfter, rows: at };
+  return new RowsHeader(b, columns, presentAt, presentAfterAt, at);
 }
 
-function allPresent(bits: Buffer, columns: number): boolean {
-  for (let index = 0; index < columns; index += 1) if ((((bits[index >> 3] as number) >> (index & 7)) & 1) === 0) return false;
+function allPresent(b: Buffer, at: number, columns: number): boolean {
+  for (let index = 0; index < columns; index += 1) if ((((b[at + (index >> 3)] as number) >> (index & 7)) & 1) === 0) return false;
   return true;
 }
 
 /** Throws where the images lack columns. */
 export function requireWholeImages(header: RowsHeader, shape: TableShape, where: () => string): void {
-  if (!allPresent(header.present, header.columns) || !allPresent(header.presentAfter, header.columns))
-    throw incomplete(shape.name, where());
+  if (!header.isWhole) throw incomplete(shape.name, where());
 }
 
 export interface RowReceiver {

@@ -20,12 +20,19 @@ interface QueryParts {
 
 /** `decode`: the text of a statement that is not plain ASCII, by the number of its client's collation. */
 export function parseQuery(b: Buffer, from: number, end: number, decode: DecodeStatement): QueryEvent {
+  if (isBegin(b, from, end)) return begin;
   const { database, textAt, collation } = queryParts(b, from, end, queryHeadBytes);
-  if (end - textAt === 5 && b.readUInt32BE(textAt) === letters.begi && b[textAt + 4] === letters.n) return { database, sql: 'BEGIN' };
   return { database, sql: statementText(b.subarray(textAt, end), collation, decode) };
 }
-/** Every transaction begins with BEGIN, and no text needs to be made for it. */
+/** Every transaction begins with BEGIN: neither text nor database need to be made for it. */
+const begin: QueryEvent = { database: '', sql: 'BEGIN' };
 const letters = { begi: 0x42454749, n: 0x4e };
+
+function isBegin(b: Buffer, from: number, end: number): boolean {
+  if (end - from < queryHeadBytes) return false;
+  const textAt = from + queryHeadBytes + b.readUInt16LE(from + 11) + (b[from + 8] as number) + 1;
+  return end - textAt === 5 && b.readUInt32BE(textAt) === letters.begi && b[textAt + 4] === letters.n;
+}
 
 export function parseLoadQuery(b: Buffer, from: number, end: number, decode: DecodeStatement): QueryEvent {
   const { database, textAt, collation } = queryParts(b, from, end, loadHeadBytes);

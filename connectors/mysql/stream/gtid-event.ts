@@ -26,9 +26,14 @@ const originalFollows = 0x800000;
 let knownUuid = Buffer.alloc(16);
 let knownUuidText = uuidText(knownUuid, 0);
 
+function isKnown(b: Buffer, at: number): boolean {
+  for (let index = 0; index < 16; index += 1) if (b[at + index] !== knownUuid[index]) return false;
+  return true;
+}
+
 export function parseGtidEvent(b: Buffer, from: number, end: number, anonymous: boolean): GtidEvent {
   if (end - from < 25) throw corruptEvent('a GTID event is cut');
-  if (b.compare(knownUuid, 0, 16, from + 1, from + 17) !== 0) {
+  if (!isKnown(b, from + 1)) {
     knownUuid = Buffer.from(b.subarray(from + 1, from + 17));
     knownUuidText = uuidText(knownUuid, 0);
   }

@@ -76,6 +76,8 @@ export function assembleLargePackets(parser: PacketParser): void {
 const ownMemoryBytes = 1024 * 1024;
 
 /** Gives the memory of a large packet back now, once nobody looks at it again; leaves a small one alone. */
-export function free({ buffer }: Buffer): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength >= ownMemoryBytes) buffer.transfer(0);
+export function free(bytes: Buffer): void {
+  if (bytes.length < ownMemoryBytes) return;
+  const { buffer } = bytes;
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

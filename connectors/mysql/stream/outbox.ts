@@ -2,7 +2,6 @@
  * Between the server that pushes and the consumer that pulls: whole transactions in order, bounded in bytes. What waits
  * beyond the high mark pauses the replication socket, what falls below the low mark lets it go on.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Position } from '../../../src/core/change.ts';
 import type { RowChange, SourceBatch } from '../../../src/core/source-port.ts';
 import { freeImages } from '../values/row-out.ts';
@@ -10,18 +9,16 @@ import { freeImages } from '../values/row-out.ts';
 const cutBytes = 512 * 1024;
 export const highBytes = 4 * 1024 * 1024;
 const lowBytes = 1024 * 1024;
+/** Smaller rows lie with others in chunks of memory that are not given back one by one. */
+const largeBytes = 16 * 1024;
+const isLarge = (image: Uint8Array | null): boolean => image !== null && image.length >= largeBytes;
 /** So often at most does progress without changes of ours go out while the source is busy. */
 const idleProgressMs = 250;
-/**
- * While the source is busy, a batch that is not full waits this long for more: each one costs the log a sync to disk, and
- * a backlog that is taken socket chunk by socket chunk spends a fifth of its time there.
- */
-const lingerMs = 2;
-const busyMs = 10;
-
 export interface Progress {
   readonly position: () => Position;
   readonly throughUs: () => number;
+  /** The server's clock minus ours. */
+  readonly clockOffsetUs: number;
   readonly caughtUp: () => boolean;
 }
 
@@ -40,6 +37,8 @@ export class Outbox {
   #queuedBytes = 0;
   #pending: RowChange[] = [];
   #pendingBytes = 0;
+  /** One of them at least is so large that its memory should not wait for a collection of garbage. */
+  #pendingLarge = false;
   /** There is a new position to tell, with or without changes. */
   #news = false;
   #paused = false;
@@ -75,7 +74,7 @@ export class Outbox {
   /** A whole transaction (or the rest of one) is done, and the position is behind it. */
   commit(changes: readonly RowChange[], bytes: number): void {
     if (changes.length === 0) {
-      this.#news ||= Date.now() - this.#handedAtMs >= idleProgressMs;
+      this.#news ||= performance.now() - this.#handedAtMs >= idleProgressMs;
       if (this.#news) this.#notify();
       return;
     }
@@ -116,9 +115,8 @@ export class Outbox {
     return this.#room.promise;
   }
 
-  /** The next batch; waits for one. */
+  /** The next batch; waits for one. What there is goes at once: the consumer collects, and rows that lie here are garbage that grows old. */
   async next(): Promise<SourceBatch> {
-    if (this.#worthWaiting()) await sleep(lingerMs);
     for (;;) {
       if (this.#failure && !(this.#failure.last && this.#open && this.#batches.length > 0)) throw this.#failure.reason;
       const batch = this.#open ? this.#take() : undefined;
@@ -130,16 +128,12 @@ export class Outbox {
     }
   }
 
-  #worthWaiting(): boolean {
-    return this.#open && this.#batches.length === 0 && this.#pendingBytes > 0 && Date.now() - this.#handedAtMs < busyMs;
-  }
-
   #take(): SourceBatch | undefined {
     if (this.#batches.length === 0 && (this.#pending.length > 0 || this.#news)) this.#cut(false);
     const batch = this.#batches.shift();
     if (!batch) return undefined;
     this.#queuedBytes -= batch.bytes;
-    this.#handedAtMs = Date.now();
+    this.#handedAtMs = performance.now();
     if (this.#paused && this.bytes <= lowBytes) {
       this.#paused = false;
       this.#valve.resume();
@@ -151,6 +145,7 @@ export class Outbox {
 
   #add(changes: readonly RowChange[], bytes: number): void {
     for (const change of changes) this.#pending.push(change);
+    if (bytes >= largeBytes) this.#pendingLarge ||= changes.some(({ before, after }) => isLarge(before) || isLarge(after));
     this.#pendingBytes += bytes;
     if (!this.#paused && this.#open && this.full) {
       this.#paused = true;
@@ -159,20 +154,22 @@ export class Outbox {
   }
 
   #cut(open: boolean, mayBeAtEnd = true): void {
-    const { position, throughUs, caughtUp } = this.#progress;
+    const { position, throughUs, clockOffsetUs, caughtUp } = this.#progress;
     const changes = this.#pending;
     this.#batches.push({
       changes,
-      release: () => changes.forEach(({ before, after }) => freeImages([before, after])),
+      ...(this.#pendingLarge ? { release: () => changes.forEach(({ before, after }) => freeImages([before, after])) } : {}),
       bytes: this.#pendingBytes,
       open,
       position: position(),
       throughUs: throughUs(),
+      clockOffsetUs,
       caughtUp: mayBeAtEnd && caughtUp(),
     });
     this.#queuedBytes += this.#pendingBytes;
     this.#pending = [];
     this.#pendingBytes = 0;
+    this.#pendingLarge = false;
     this.#news = false;
   }
 

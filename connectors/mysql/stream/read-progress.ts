@@ -6,10 +6,14 @@ import { parseExecuted, type ExecutedSet } from '../position/executed.ts';
 import type { Place } from '../position/place.ts';
 import { positionText, type LastTransaction, type PreparedXa } from '../position/position.ts';
 import { isBefore, isBeforeStart, isHeld, Rewound, startLiesAhead, type ReadPlan } from '../position/read-plan.ts';
+import { printText } from '../transaction/open-transaction.ts';
 import type { EndedTransaction } from '../transaction/transaction-assembler.ts';
 
 /** Only what was never read is delivered; the last transaction is met again; what lies before the start is passed over. */
 export type Purpose = 'deliver' | 'prove' | 'skip';
+
+/** A LastTransaction before anybody asks for it as text. */
+type LastRead = Omit<LastTransaction, 'print'> & { readonly print: number };
 
 export class ReadProgress {
   readonly #plan: ReadPlan;
@@ -22,7 +26,7 @@ export class ReadProgress {
   #purpose: Purpose = 'deliver';
   /** The transaction at hand was read before, so its GTID is in the set already. */
   #again = false;
-  #committed: { file: string; pos: number; last: LastTransaction | null };
+  #committed: { readonly file: string; readonly pos: number; readonly last: LastTransaction | LastRead | null };
   #throughUs: number;
   #hasBegun = false;
 
@@ -66,12 +70,15 @@ export class ReadProgress {
   }
 
   position(xa: readonly PreparedXa[]): string {
+    const { file, pos, last } = this.#committed;
     return positionText({
       flavor: this.#plan.from.flavor,
       uuid: this.#plan.uuid,
       epoch: this.#epoch,
       gtid: this.#gtids?.toString() ?? null,
-      ...this.#committed,
+      file,
+      pos,
+      last: last && { ...last, print: typeof last.print === 'number' ? printText(last.print) : last.print },
       xa,
       throughUs: this.#throughUs,
     });
@@ -131,7 +138,7 @@ export class ReadProgress {
     const before = gtid === null ? null : this.predecessor(gtid);
     const last = { file: from.file, pos: from.offset, gtid, before, print };
     if (this.#purpose === 'prove') {
-      if (this.#prove?.print !== print) throw diverged(`transaction ${transaction.id} has another content than when it was read`);
+      if (this.#prove?.print !== printText(print)) throw diverged(`transaction ${transaction.id} has another content than when it was read`);
       this.#prove = null;
     }
     // On MariaDB an older one would set its domain back.

@@ -53,7 +53,8 @@ export class BinlogReader<Out extends Outlet = Outlet> implements TransactionRec
   constructor(plan: ReadPlan, options: ReaderOptions, openOutbox: (progress: Progress) => Out) {
     this.#plan = plan;
     const throughUs = () => this.#progress.throughUs;
-    this.outbox = openOutbox({ position: () => this.position(), throughUs, caughtUp: () => this.caughtUp() });
+    const { clockOffsetUs } = options;
+    this.outbox = openOutbox({ position: () => this.position(), throughUs, clockOffsetUs, caughtUp: () => this.caughtUp() });
     this.#progress = new ReadProgress(plan, this.#cursor, () => this.outbox.open());
     this.#clock = new HeartbeatClock(options.heartbeatUs, options.clockOffsetUs);
     const { partBytes, untransactional } = options;
@@ -125,7 +126,7 @@ export class BinlogReader<Out extends Outlet = Outlet> implements TransactionRec
   #locate(handle: Handled | undefined): void {
     const { inFile, logPos, size } = this.#header;
     // A dump by GTID begins with a file's head, but no transaction before this place: offsets beyond 32 bits are found from there.
-    if (handle?.endsWith('gtid')) this.#cursor.atLeast(this.#plan.dumpFrom);
+    if (handle !== undefined && beginsTransaction.has(handle)) this.#cursor.atLeast(this.#plan.dumpFrom);
     if (inFile && handle !== 'heartbeat') this.#cursor.advance(this.#header);
     else if (logPos === 0 && this.#assembler.open) this.#cursor.advanceBySize(size);
   }
@@ -289,6 +290,7 @@ export class BinlogReader<Out extends Outlet = Outlet> implements TransactionRec
   }
 }
 
+const beginsTransaction: ReadonlySet<Handled> = new Set(['gtid', 'anonymous gtid', 'tagged gtid', 'mariadb gtid']);
 const queryType = 2;
 /** A read beyond a buffer's end; those of an engine that runs out of memory or stack have no code. */
 const isCut = (thrown: unknown): boolean => thrown instanceof RangeError && 'code' in thrown;

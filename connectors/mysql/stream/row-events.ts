@@ -4,7 +4,7 @@ import { JsonOut } from '../values/row-out.ts';
 import { inflated } from './mariadb-events.ts';
 import { countRows, decodeRows, parseRowsHeader, type RowsKind } from '../rows/rows.ts';
 import { countPartialRows, decodePartialUpdate } from '../rows/rows-partial.ts';
-import { Shapes, tableId, type Tables } from '../rows/shapes.ts';
+import { Shapes, tableId, type Tables, type TableShape } from '../rows/shapes.ts';
 import type { TransactionAssembler } from '../transaction/transaction-assembler.ts';
 
 /** A rows event as the table of types describes it. */
@@ -22,10 +22,21 @@ export class RowEvents {
   readonly shapes: Shapes;
   readonly #assembler: TransactionAssembler;
   readonly #out = new JsonOut();
+  #shape: TableShape | undefined;
+  #kind: RowsKind | undefined;
+  #name = '';
 
   constructor(tables: Tables, assembler: TransactionAssembler) {
     this.shapes = new Shapes(tables);
     this.#assembler = assembler;
+  }
+
+  /** What rows are, for the fingerprint; mostly the same as the last time. */
+  #named(shape: TableShape, kind: RowsKind): string {
+    if (shape !== this.#shape || kind !== this.#kind) this.#name = `${shape.name} ${kind}`;
+    this.#shape = shape;
+    this.#kind = kind;
+    return this.#name;
   }
 
   /** `body` to `end`: the event without header and checksum. `delivers`: its rows go out; else they are counted or held. */
@@ -38,10 +49,10 @@ export class RowEvents {
     const outer = parseRowsHeader(b, body, end, kind, form.version);
     if (outer.columns !== shape.columns.length) throw corruptEvent('a rows event has another number of columns than its table', where());
     const bytes = form.compressed ? inflated(b, outer.rows, end, where) : b;
-    const header = form.compressed ? { ...outer, rows: 0 } : outer;
+    const header = form.compressed ? outer.withRows(0) : outer;
     const rowsEnd = form.compressed ? bytes.length : end;
     this.#assembler.rowsAt(pos);
-    this.#assembler.fingerprint(`${shape.name} ${kind}`, bytes.subarray(header.rows, rowsEnd));
+    this.#assembler.fingerprint(this.#named(shape, kind), bytes, header.rows, rowsEnd);
     if (!this.#assembler.wantsRows) {
       if (shape.mapped) this.#assembler.sawMappedRows();
       return;

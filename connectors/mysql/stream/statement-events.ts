@@ -29,7 +29,10 @@ export class StatementEvents {
     if (sql === 'BEGIN') return this.#assembler.statement(begin, place);
     const meaning = meaningOf(sql, database);
     if (counts && !this.undecided && !(ofTemporaryTable && meaning.kind === 'truncates')) this.#judge(meaning, database, place);
-    if (changes.has(meaning.kind)) this.#assembler.fingerprint('statement', Buffer.from(sql));
+    if (changes.has(meaning.kind)) {
+      const bytes = Buffer.from(sql);
+      this.#assembler.fingerprint('statement', bytes, 0, bytes.length);
+    }
     return this.#assembler.statement(meaning, place);
   }
 

@@ -1,5 +1,4 @@
 /** The transaction at hand: its rows so far, where they wait, and what a rollback takes away again. */
-import { crc32 as textCrc32 } from 'node:zlib';
 import type { TableSchema } from '../../../src/core/change.ts';
 import type { CrossfadeError } from '../../../src/core/errors.ts';
 import type { RowChange, Transaction } from '../../../src/core/source-port.ts';
@@ -7,7 +6,7 @@ import { unsupportedEvent } from '../errors.ts';
 import { HeldRows, type HeldRow } from './held-rows.ts';
 import { Savepoints } from './savepoints.ts';
 import { placeText, type Place } from '../position/place.ts';
-import { crc32 } from '../crc32.ts';
+import { crc32, textCrc32 } from '../crc32.ts';
 
 /** What GTID events of either flavor say about the transaction that they begin. */
 export interface GroupStart {
@@ -40,7 +39,7 @@ export class Group {
   /** Rows that were passed on in parts. */
   #passed = 0;
   #held: HeldRows | undefined;
-  readonly savepoints = new Savepoints();
+  #savepoints: Savepoints | undefined;
   #print: number;
   #printed = '';
 
@@ -89,8 +88,13 @@ export class Group {
     this.bytes += (change.before?.length ?? 0) + (change.after?.length ?? 0);
   }
 
+  get hasSavepoints(): boolean {
+    return this.#savepoints?.any ?? false;
+  }
+
   savepoint(name: string): void {
-    this.savepoints.set(name, this.#passed + (this.#held?.count ?? this.changes.length));
+    this.#savepoints ??= new Savepoints();
+    this.#savepoints.set(name, this.#passed + (this.#held?.count ?? this.changes.length));
   }
 
   /** A part of it went ahead. */
@@ -99,7 +103,7 @@ export class Group {
   }
 
   rollbackTo(name: string, staysIn: (schema: TableSchema) => boolean, place: Place): void {
-    this.rollback(this.savepoints.rollbackTo(name, placeText(place)), staysIn, place);
+    this.rollback((this.#savepoints ?? new Savepoints()).rollbackTo(name, placeText(place)), staysIn, place);
   }
 
   /** Takes back what came after the first `count` rows, but for tables that do not roll back. */
@@ -115,18 +119,21 @@ export class Group {
   }
 
   /** The fingerprint: rows by table and kind, not how the server cut them into events; table ids and times of reading are left out. */
-  fingerprint(of: string, bytes: Buffer): void {
+  fingerprint(of: string, bytes: Buffer, from: number, end: number): void {
     if (of !== this.#printed) {
       this.#print = textCrc32(of, this.#print);
       this.#printed = of;
     }
-    this.#print = crc32(bytes, 0, bytes.length, this.#print);
+    this.#print = crc32(bytes, from, end, this.#print);
   }
 
-  get print(): string {
-    return this.#print.toString(16).padStart(8, '0');
+  get print(): number {
+    return this.#print;
   }
 }
+
+/** A fingerprint as positions have it. */
+export const printText = (print: number): string => print.toString(16).padStart(8, '0');
 
 function passedOn(place: Place): CrossfadeError {
   return unsupportedEvent(

@@ -18,7 +18,8 @@ import type { StatementMeaning } from '../statements/statement.ts';
 export interface EndedTransaction {
   readonly transaction: Transaction;
   readonly from: Place;
-  readonly print: string;
+  /** See printText. */
+  readonly print: number;
 }
 
 export interface TransactionReceiver {
@@ -91,8 +92,8 @@ export class TransactionAssembler implements RowReceiver, Disposable {
     this.#group = new Group(start, transaction, from, counts, this.#options.partBytes);
   }
 
-  fingerprint(of: string, bytes: Buffer): void {
-    this.#expectGroup().fingerprint(of, bytes);
+  fingerprint(of: string, bytes: Buffer, from: number, end: number): void {
+    this.#expectGroup().fingerprint(of, bytes, from, end);
   }
 
   /** The rows of an event at this offset follow. Events of one payload share it, and their rows are counted through. */
@@ -144,7 +145,7 @@ export class TransactionAssembler implements RowReceiver, Disposable {
 
   /** A part that is passed on cannot be taken back: behind a savepoint none is, nor where the end may be missing. */
   #part(group: Group): void {
-    if (group.savepoints.any || this.#receiver.mayBeTorn()) group.hold();
+    if (group.hasSavepoints || this.#receiver.mayBeTorn()) group.hold();
     else this.#passOn(group);
   }
 

@@ -20,10 +20,11 @@ export async function compareAll(at: Addresses): Promise<Comparison> {
     ...compare('people', source.accounts, books.people),
     ...compare('entries', source.entries, books.entries),
     ...compare('items', source.items, books.items),
+    ...compare('bulk', source.bulk, books.bulk),
     ...compare('redis items', source.itemsInRedis, shelf.items),
     ...compare('redis accounts', source.accountsInRedis, shelf.accounts),
   ];
-  return { differences, rows: source.accounts.size + source.entries.size + source.items.size };
+  return { differences, rows: source.accounts.size + source.entries.size + source.items.size + source.bulk.size };
 }
 
 function compare(name: string, expected: Table, actual: Table): string[] {
@@ -57,10 +58,12 @@ async function readSource({ mysql, database }: Addresses) {
     );
     const entries = await select('SELECT account, line, amount, memo FROM entries');
     const items = await select('SELECT sku, stock, price, title FROM items');
+    const bulk = await select('SELECT id, round, body FROM bulk');
     return {
       accounts: new Map(accounts.map((row) => [String(row[0]), line(row.with(3, double(row[3])))])),
       entries: new Map(entries.map((row) => [`${String(row[0])}/${String(row[1])}`, line(row)])),
       items: new Map(items.map((row) => [String(row[0]), line(row)])),
+      bulk: new Map(bulk.map((row) => [String(row[0]), line(row)])),
       itemsInRedis: new Map(items.map((row) => [String(row[0]), line(row)])),
       accountsInRedis: new Map(accounts.map((row) => [String(row[0]), line([row[0], row[1], row[5], row[6]])])),
     };
@@ -79,10 +82,12 @@ async function readBooks({ postgres }: Addresses) {
     );
     const entries = await select('SELECT account::text, line::text, amount::text, memo FROM entries');
     const items = await select('SELECT sku, stock::text, price::text, title FROM items');
+    const bulk = await select('SELECT id::text, round::text, body FROM bulk');
     return {
       people: new Map(people.map((row) => [String(row[0]), line(row.with(3, double(row[3])))])),
       entries: new Map(entries.map((row) => [`${String(row[0])}/${String(row[1])}`, line(row)])),
       items: new Map(items.map((row) => [String(row[0]), line(row)])),
+      bulk: new Map(bulk.map((row) => [String(row[0]), line(row)])),
     };
   } finally {
     await client.end();

@@ -1,9 +1,10 @@
 /**
  * Loaded into a Crossfade process with `node --import`: waits at every fault point for an order in the file that
- * CROSSFADE_TEST_FAULT_FILE names ("<point> <SIGNAL>"), consumes it and sends the signal to its own process.
+ * CROSSFADE_TEST_FAULT_FILE names ("<point> <SIGNAL>"), consumes it and sends the signal to its own process. Ends with its test.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { readFileSync, unlinkSync } from 'node:fs';
+import { isMainThread } from 'node:worker_threads';
 import { faultPoints } from '../../../src/core/fault-point.ts';
 
 const file = process.env['CROSSFADE_TEST_FAULT_FILE'];
@@ -17,6 +18,10 @@ if (file !== undefined) {
     });
   }
 }
+
+// A test run that was ended from outside cannot end what it started.
+const startedBy = process.ppid;
+if (isMainThread) setInterval(() => process.ppid === startedBy || process.kill(process.pid, 'SIGKILL'), 2000).unref();
 
 function orderFor(path: string, point: string): NodeJS.Signals | undefined {
   try {

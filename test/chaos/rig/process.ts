@@ -49,7 +49,17 @@ export class Daemon {
     if (this.#child?.kill(signal) !== true) throw new Error(`there is no process to send ${signal} to`);
   }
 
+  /** kill -9, and nobody starts it again. */
+  async end(): Promise<void> {
+    this.#stopping = true;
+    this.kill('SIGKILL');
+    await this.#ended;
+    this.#log.end();
+  }
+
+  /** For good, in its own orderly way. */
   async stop(): Promise<void> {
+    if (this.#stopping) return await this.#ended;
     this.#stopping = true;
     this.#child?.kill('SIGCONT');
     this.#child?.kill('SIGTERM');

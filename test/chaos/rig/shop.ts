@@ -6,6 +6,7 @@ export const sourceTables = [
   `CREATE TABLE entries (
      account bigint unsigned NOT NULL, line int NOT NULL, amount decimal(12,4) NOT NULL, memo varchar(80), PRIMARY KEY (account, line))`,
   `CREATE TABLE items (sku varchar(20) NOT NULL PRIMARY KEY, stock int NOT NULL, price decimal(10,2), title varchar(80))`,
+  `CREATE TABLE bulk (id int NOT NULL PRIMARY KEY, round int NOT NULL, body varchar(60) NOT NULL)`,
   `CREATE TABLE ignored (id int NOT NULL PRIMARY KEY AUTO_INCREMENT, text varchar(40))`,
 ];
 
@@ -15,6 +16,7 @@ export const targetTables = [
      score double precision, tag bytea, state text NOT NULL, note text, seen timestamp(6))`,
   `CREATE TABLE entries (account numeric(20), line integer, amount numeric(12,4) NOT NULL, memo varchar(80), PRIMARY KEY (account, line))`,
   `CREATE TABLE items (sku varchar(20) PRIMARY KEY, stock integer NOT NULL, price numeric(10,2), title varchar(80))`,
+  `CREATE TABLE bulk (id integer PRIMARY KEY, round integer NOT NULL, body varchar(60) NOT NULL)`,
 ];
 
 export interface Addresses {
@@ -25,13 +27,22 @@ export interface Addresses {
   readonly keyPrefix: string;
 }
 
-export function configuration({ mysql, postgres, redis, database, keyPrefix }: Addresses): string {
+export interface Setting {
+  /** What `log:` says. */
+  readonly log: string;
+  /** Of the ledger's stream. */
+  readonly partitions: number;
+  /** Further lines of the top level. */
+  readonly more?: string;
+}
+
+export function configuration({ mysql, postgres, redis, database, keyPrefix }: Addresses, { log, partitions, more = '' }: Setting): string {
   return `pipeline: ${database}
 source:
   mysql: ${mysql}
-log: embedded
+log: ${log}
 streams:
-  ledger: { tables: [${database}.accounts, ${database}.entries] }
+  ledger: { tables: [${database}.accounts, ${database}.entries], partitions: ${partitions} }
 services:
   books:
     postgres: ${postgres}
@@ -39,10 +50,11 @@ services:
       ${database}.accounts: { to: public.people, transforms: [ { rename: { name: full_name } } ] }
       ${database}.entries: { to: public.entries }
       ${database}.items: { to: public.items }
+      ${database}.bulk: { to: public.bulk }
   shelf:
     redis: ${redis}
     tables:
       ${database}.items: { shape: hash, key: "${keyPrefix}item:{sku}" }
       ${database}.accounts: { shape: hash, key: "${keyPrefix}account:{id}", transforms: [ { project: [id, name, state, note] } ] }
-`;
+${more}`;
 }

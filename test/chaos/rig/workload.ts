@@ -1,5 +1,6 @@
 import { createConnection, type Connection } from 'mysql2/promise';
 import { seededRandom, type Random } from './random.ts';
+import { pause } from './wait.ts';
 
 /**
  * Mixed, seeded, and indifferent to a server that dies: inserts, updates, deletes, key changes, transactions over
@@ -11,6 +12,7 @@ export class MixedWorkload {
   readonly #pauseMs: number;
   readonly #writers: Promise<void>[] = [];
   #stopped = false;
+  #round = 0;
   transactions = 0;
 
   constructor(url: string, seed: number, pauseMs = 5) {
@@ -22,6 +24,33 @@ export class MixedWorkload {
   start(writers = 3): this {
     for (let writer = 0; writer < writers; writer += 1) this.#writers.push(this.#write(seededRandom(this.#seed * 31 + writer)));
     return this;
+  }
+
+  /**
+   * One transaction that writes every row of `bulk`, again each time; resolves when its commit was answered. A server that
+   * dies over it takes it along: it is tried again.
+   */
+  async bulk(rows: number): Promise<void> {
+    this.#round += 1;
+    const digits =
+      '(SELECT 0 d UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9)';
+    const number = 'a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d + 100000 * g.d';
+    const sql = `REPLACE INTO bulk SELECT n, ?, CONCAT('row ', n, ' of round ', ?) FROM (SELECT ${number} AS n
+      FROM ${digits} a, ${digits} b, ${digits} c, ${digits} e, ${digits} f, ${digits} g) numbers WHERE n < ?`;
+    while (!this.#stopped) {
+      let connection: Connection | undefined;
+      try {
+        connection = await createConnection({ uri: this.#url, connectTimeout: 2000 });
+        await connection.query(sql, [this.#round, this.#round, rows]);
+        this.transactions += 1;
+        return;
+      } catch (error) {
+        if (!expected(error)) throw error;
+        await pause(100);
+      } finally {
+        connection?.destroy();
+      }
+    }
   }
 
   async stop(): Promise<void> {
@@ -47,8 +76,6 @@ export class MixedWorkload {
     await connection?.end().catch(() => {});
   }
 }
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Server gone, duplicate keys and deadlocks belong to the game; a statement that is wrong does not. */
 function expected(error: unknown): boolean {

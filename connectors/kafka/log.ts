@@ -1,0 +1,295 @@
+/** Kafka as the log: topics that anybody can read, written by one leader, shared by the members of each service's group. */
+import type { TableSchema } from '../../src/core/change.ts';
+import { logClosed, unknownPartition } from '../../src/core/log-errors.ts';
+import type { Delivery, Log, LogRecord, Offsets, PartitionId, ReadPlaces, Tail, Writer } from '../../src/core/log-port.ts';
+import type { LogState, PartTrouble } from '../../src/core/log-state.ts';
+import { partitionId, partitionsOf, topicOf } from '../../src/core/partition.ts';
+import { noPauses, type ReadPauses } from '../../src/core/pauses.ts';
+import type { Finding } from '../../src/core/ports.ts';
+import { checkKafkaLog } from './check.ts';
+import { KafkaCluster } from './cluster.ts';
+import { CompactedReader } from './compacted-reader.ts';
+import type { KafkaSettings } from './config.ts';
+import { ControlState } from './control.ts';
+import { Cursors, type CursorParts } from './cursors.ts';
+import { Election } from './election.ts';
+import { codeError } from './errors.ts';
+import { clientId, lookAtGroups } from './group-look.ts';
+import { GroupReader } from './group-reader.ts';
+import { Notes } from './notes.ts';
+import { existingTopics, type Ranges, readRanges } from './ranges.ts';
+import { recordAt } from './record-at.ts';
+import { deleteGroupRequest } from './requests/group-listing.ts';
+import { groupOffsets, offsetCommitRequest } from './requests/group-offsets.ts';
+import { defaultDelivery, defaultTiming, type KafkaLogOptions, type Timing } from './settings.ts';
+import { takeOver } from './takeover.ts';
+import { Tails } from './tails.ts';
+import { TopicNames } from './topic-names.ts';
+import { comparePartitions, controlTopics, ensureTopics, rowTopics } from './topics.ts';
+import { Wakeup } from './wakeup.ts';
+import type { KafkaWriter } from './writer.ts';
+
+/** Connects to nothing yet: that is done by the first call that needs it. */
+export function openKafkaLog(settings: KafkaSettings, options: KafkaLogOptions): Promise<Log> {
+  return Promise.resolve(new KafkaLog(settings, options));
+}
+
+const longestWaitMs = 1000;
+const unknownMember = 25;
+const rebalancing = 27;
+const groupHasMembers = 68;
+const groupNotFound = 69;
+
+class KafkaLog implements Log {
+  readonly #settings: KafkaSettings;
+  readonly #options: KafkaLogOptions;
+  readonly #timing: Timing;
+  readonly #names: TopicNames;
+  readonly #cluster: KafkaCluster;
+  readonly #control: CompactedReader<ControlState>;
+  readonly #notes: Notes;
+  readonly #tails: Tails;
+  readonly #partitions: ReadonlySet<PartitionId>;
+  readonly #closed = new AbortController();
+  readonly #writers = new Set<KafkaWriter>();
+  /** By the service that it reads for. */
+  readonly #readers = new Map<GroupReader, string>();
+
+  constructor(settings: KafkaSettings, options: KafkaLogOptions) {
+    this.#settings = settings;
+    this.#options = options;
+    this.#timing = { ...defaultTiming, ...options.timing };
+    this.#names = new TopicNames(options.pipeline, options.prefix);
+    this.#cluster = new KafkaCluster(settings, { clientId: clientId(), logger: options.logger });
+    const { codec } = options;
+    this.#control = new CompactedReader({
+      cluster: this.#cluster,
+      codec,
+      topic: this.#names.control,
+      empty: () => new ControlState(),
+      replay: (state, record, where) => state.replay(record, where),
+    });
+    this.#notes = new Notes(this.#cluster, this.#names, settings, codec);
+    this.#tails = new Tails(this.#cluster, codec, this.#names);
+    this.#partitions = new Set(options.streams.flatMap(partitionsOf));
+  }
+
+  check(): Promise<readonly Finding[]> {
+    this.#throwIfClosed();
+    return checkKafkaLog({ cluster: this.#cluster, names: this.#names, settings: this.#settings, options: this.#options });
+  }
+
+  async lead(signal: AbortSignal): Promise<Writer> {
+    await this.#compare();
+    const either = AbortSignal.any([signal, this.#closed.signal]);
+    const { logger, codec, streams } = this.#options;
+    const control = partitionId(this.#names.control, 0);
+    const election = new Election({
+      cluster: this.#cluster,
+      group: this.#names.captureGroup,
+      partitions: [control],
+      timing: this.#timing,
+      logger,
+    });
+    try {
+      await election.won(either, () => logger.info({}, 'another capture leads, standing by'));
+      const wanted = [...rowTopics(this.#names, streams), ...controlTopics(this.#names)];
+      comparePartitions(this.#names, streams, await ensureTopics(this.#cluster, wanted, this.#settings, { signal: either }));
+      const writer: KafkaWriter = await takeOver(
+        {
+          cluster: this.#cluster,
+          transactionalId: this.#names.transactionalId,
+          partitions: new Map([...this.#partitions].map((partition) => [partition, this.#names.partition(partition)])),
+          control,
+          codec,
+          logger,
+          who: clientId(),
+          readControl: () => this.#control.look(),
+          readTails: async (state) => this.#tails.states(await this.#ranges(), state),
+          readTail: () => this.#tail(),
+          lost: election.lost,
+          close: async () => {
+            this.#writers.delete(writer);
+            await election[Symbol.asyncDispose]();
+          },
+        },
+        either,
+      );
+      election.leads(writer.term);
+      this.#writers.add(writer);
+      return writer;
+    } catch (error) {
+      await election[Symbol.asyncDispose]();
+      signal.throwIfAborted();
+      throw this.#closed.signal.aborted ? logClosed() : error;
+    }
+  }
+
+  async *read(
+    group: string,
+    claim: (partitions: readonly PartitionId[]) => Promise<ReadPlaces>,
+    signal: AbortSignal,
+    pauses: ReadPauses = noPauses,
+  ): AsyncGenerator<Delivery, void, undefined> {
+    await this.#compare();
+    const { logger } = this.#options;
+    const either = AbortSignal.any([signal, this.#closed.signal]);
+    const reader = new GroupReader({
+      names: this.#names,
+      membership: {
+        cluster: this.#cluster,
+        group: this.#names.group(group),
+        partitions: [...this.#partitions].map((partition) => this.#names.partition(partition)),
+        timing: this.#timing,
+        logger,
+      },
+      cursors: this.#cursorParts(kafkaPauses(pauses, this.#names)),
+      claim,
+      signal: either,
+    });
+    this.#readers.set(reader, group);
+    try {
+      yield* reader.deliveries();
+      this.#throwIfClosedBy(signal);
+    } catch (error) {
+      throw this.#closed.signal.aborted && !signal.aborted ? logClosed() : error;
+    } finally {
+      this.#readers.delete(reader);
+      await reader[Symbol.asyncDispose]();
+    }
+  }
+
+  async *readFrom(offsets: Offsets, signal: AbortSignal): AsyncGenerator<Delivery, void, undefined> {
+    await this.#compare();
+    for (const partition of offsets.keys()) this.#nameOf(partition);
+    const either = AbortSignal.any([signal, this.#closed.signal]);
+    const wakeup = new Wakeup();
+    const places = new Map([...offsets].map(([partition, offset]) => [this.#names.partition(partition), { offset, term: 0 }]));
+    const parts = { ...this.#cursorParts(noPauses), arrived: () => wakeup.wake() };
+    using cursors = await Cursors.open(parts, places, either);
+    while (!either.aborted) {
+      await wakeup.turn();
+      const delivery = cursors.next();
+      if (delivery) yield { ...delivery, partition: this.#names.stream(delivery.partition) };
+      else await wakeup.wait(longestWaitMs, either);
+    }
+    this.#throwIfClosedBy(signal);
+  }
+
+  async at(partition: PartitionId, offset: number): Promise<LogRecord | undefined> {
+    await this.#compare();
+    const name = this.#nameOf(partition);
+    const range = (await readRanges(this.#cluster, [topicOf(name)])).get(name);
+    return range && recordAt(this.#cluster, this.#options.codec, name, offset, range);
+  }
+
+  async applied(group: string, offsets: Offsets): Promise<void> {
+    this.#throwIfClosed();
+    for (const [reader, service] of this.#readers) if (service === group) return reader.applied(offsets);
+    const key = this.#names.group(group);
+    const named = groupOffsets(new Map([...offsets].map(([partition, offset]) => [this.#names.partition(partition), offset])));
+    await this.#cluster.retrying(async () => {
+      const place = { group: key, generation: -1, memberId: '' };
+      const code = await this.#cluster.send({ coordinator: 'group', key }, offsetCommitRequest(place, named));
+      // Others read for it now: they know better.
+      if (code === 0 || code === unknownMember || code === rebalancing) return;
+      this.#cluster.forget({ coordinator: 'group', key });
+      throw codeError(code, 'OffsetCommit', `group ${key}`);
+    });
+  }
+
+  waits(group: string, sinceMs: ReadonlyMap<PartitionId, number | undefined>): Promise<void> {
+    this.#throwIfClosed();
+    return this.#notes.waits(group, sinceMs);
+  }
+
+  /** While the service reads, the brokers keep its offsets: then a note tells everybody that they count no more. */
+  async forget(group: string): Promise<void> {
+    this.#throwIfClosed();
+    const key = this.#names.group(group);
+    const code = await this.#cluster.ask({ coordinator: 'group', key }, deleteGroupRequest(key));
+    if (code === groupHasMembers) await this.#notes.forget(group, Date.now());
+    else if (code !== 0 && code !== groupNotFound) throw codeError(code, 'DeleteGroups', `group ${key}`);
+  }
+
+  trouble(part: string, trouble: PartTrouble | undefined): Promise<void> {
+    this.#throwIfClosed();
+    return this.#notes.trouble(part, trouble);
+  }
+
+  async schema(id: string): Promise<TableSchema | undefined> {
+    this.#throwIfClosed();
+    return (await this.#control.look()).schemas.get(id);
+  }
+
+  async state(): Promise<LogState> {
+    await this.#compare();
+    // Control comes first: what it vouches for is in the partitions by then.
+    const control = await this.#control.look();
+    const { start, complete, term, leader: last } = control;
+    const partitions = await this.#tails.states(await this.#ranges(), control);
+    const { troubles, waits, forgotten } = await this.#notes.look();
+    const { offsets, members, leader } = await lookAtGroups(this.#cluster, this.#names, forgotten, last?.who);
+    return {
+      partitions,
+      groups: offsets,
+      members,
+      troubles: new Map(troubles),
+      waits: new Map([...waits].map(([service, since]) => [service, new Map(since)])),
+      ...(start && { start }),
+      ...(complete && { complete }),
+      ...(leader !== undefined && { leader: { who: `${leader}, term ${term}`, silentSeconds: 0 } }),
+    };
+  }
+
+  async #tail(): Promise<Tail> {
+    const control = await this.#control.look();
+    const { start, complete } = control;
+    const partitions = await this.#tails.states(await this.#ranges(), control);
+    return { partitions, ...(start && { start }), ...(complete && { complete }) };
+  }
+
+  #ranges(): Promise<Ranges> {
+    return readRanges(this.#cluster, this.#options.streams.map(({ topic }) => this.#names.topic(topic)));
+  }
+
+  /** Throws where the log was made with other partitions; topics that are not there yet are no difference. */
+  async #compare(): Promise<void> {
+    this.#throwIfClosed();
+    const { streams } = this.#options;
+    const topics = streams.map(({ topic }) => this.#names.topic(topic));
+    comparePartitions(this.#names, streams, await this.#cluster.retrying(() => existingTopics(this.#cluster, topics)));
+  }
+
+  #cursorParts(pauses: ReadPauses): Omit<CursorParts, 'arrived'> {
+    const { fetchWait: fetchWaitMs, outage: outageMs } = this.#timing;
+    const limits = { ...defaultDelivery, ...this.#options.delivery };
+    return { cluster: this.#cluster, pauses, fetchWaitMs, outageMs, codec: this.#options.codec, limits };
+  }
+
+  #nameOf(partition: PartitionId): PartitionId {
+    if (!this.#partitions.has(partition)) throw unknownPartition(partition);
+    return this.#names.partition(partition);
+  }
+
+  #throwIfClosed(): void {
+    if (this.#closed.signal.aborted) throw logClosed();
+  }
+
+  #throwIfClosedBy(signal: AbortSignal): void {
+    if (!signal.aborted) throw logClosed();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed.signal.aborted) return;
+    this.#closed.abort();
+    // A reader whose consumer never comes back must not keep its partitions until it expires.
+    await Promise.all([...this.#writers, ...this.#readers.keys()].map((part) => part[Symbol.asyncDispose]()));
+    await this.#cluster[Symbol.asyncDispose]();
+  }
+}
+
+const kafkaPauses = (pauses: ReadPauses, names: TopicNames): ReadPauses => ({
+  has: (partition) => pauses.has(names.stream(partition)),
+  onResume: (listener) => pauses.onResume(listener),
+});

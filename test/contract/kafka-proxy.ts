@@ -1,0 +1,203 @@
+/**
+ * Stands between a client and one Kafka broker and knows its frames: it can cut before the broker has a request, cut or freeze
+ * after it has, or be late with it. The broker's own address is replaced in what it says, so that clients stay with the proxy.
+ */
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/**
+ * `before`: cut, the broker never has it. `after`: cut when the broker has answered. `freeze`: the connection stays, but
+ * nothing comes any more. `late`: cut, and the broker gets it when the client may have sent it again already.
+ */
+export type Fault = 'pass' | 'before' | 'after' | 'freeze' | 'late' | ProduceCode;
+
+/** An answer to Produce with this code for every partition; `stored`: the broker has the batches all the same. */
+export interface ProduceCode {
+  readonly code: number;
+  readonly stored: boolean;
+}
+
+export interface KafkaProxy extends AsyncDisposable {
+  readonly url: string;
+  /** Decides on each request of that kind (0 is Produce); counts from 0. */
+  onRequest(apiKey: number, decide: (count: number) => Fault): void;
+  /** How many of its decisions were a fault. */
+  readonly faults: number;
+  /** Requests that are `late` wait until this is resolved, instead of a moment. */
+  lateUntil: Promise<void> | undefined;
+  /** All connections end now; new ones are refused until `up`. */
+  down(): void;
+  up(): void;
+}
+
+const metadataKey = 3;
+const coordinatorKey = 10;
+const lateMs = 30;
+
+interface Pipe {
+  readonly client: Socket;
+  readonly broker: Socket;
+  readonly apiKeys: Map<number, number>;
+  readonly losing: Map<number, 'after' | 'freeze' | ProduceCode>;
+  frozen: boolean;
+}
+
+export async function startKafkaProxy(brokerUrl: string): Promise<KafkaProxy> {
+  const [host = '', brokerPort = ''] = brokerUrl.split(':');
+  const pipes = new Set<Pipe>();
+  const deciders = new Map<number, { count: number; decide: (count: number) => Fault }>();
+  let port = 0;
+  let faults = 0;
+  let refusing = false;
+  const addressOf = (number: number) => {
+    const bytes = Buffer.alloc(host.length + 4);
+    bytes.write(host);
+    bytes.writeInt32BE(number, host.length);
+    return bytes;
+  };
+  const fromClient = (pipe: Pipe, frame: Buffer): void => {
+    const apiKey = frame.readInt16BE(4);
+    const correlationId = frame.readInt32BE(8);
+    pipe.apiKeys.set(correlationId, apiKey);
+    const decider = deciders.get(apiKey);
+    const fault = decider?.decide(decider.count++) ?? 'pass';
+    if (fault !== 'pass') faults += 1;
+    if (fault === 'before') return end(pipe);
+    if (fault === 'late') {
+      pipe.client.destroy();
+      pipes.delete(pipe);
+      void (proxy.lateUntil ?? sleep(lateMs)).then(() => pipe.broker.end(frame));
+      return;
+    }
+    if (typeof fault === 'object' && !fault.stored) {
+      pipe.apiKeys.delete(correlationId);
+      pipe.client.write(refusal(frame, correlationId, fault.code));
+      return;
+    }
+    if (fault !== 'pass') pipe.losing.set(correlationId, fault);
+    pipe.broker.write(frame);
+  };
+  const fromBroker = (pipe: Pipe, frame: Buffer): void => {
+    const correlationId = frame.readInt32BE(4);
+    const apiKey = pipe.apiKeys.get(correlationId);
+    pipe.apiKeys.delete(correlationId);
+    const losing = pipe.losing.get(correlationId);
+    if (losing === 'after') return end(pipe);
+    if (losing === 'freeze') pipe.frozen = true;
+    if (typeof losing === 'object') setCodes(frame, losing.code);
+    if (pipe.frozen) return;
+    if (apiKey === metadataKey || apiKey === coordinatorKey) replaceAll(frame, addressOf(Number(brokerPort)), addressOf(port));
+    pipe.client.write(frame);
+  };
+  const end = (pipe: Pipe): void => {
+    pipe.client.destroy();
+    pipe.broker.destroy();
+    pipes.delete(pipe);
+  };
+  const server = createServer((client) => {
+    if (refusing) return client.destroy();
+    const broker = connect(Number(brokerPort), host);
+    const pipe: Pipe = { client, broker, apiKeys: new Map(), losing: new Map(), frozen: false };
+    pipes.add(pipe);
+    for (const socket of [client, broker]) {
+      socket.setNoDelay(true);
+      socket.on('error', () => socket.destroy());
+    }
+    inFrames(client, (frame) => fromClient(pipe, frame));
+    inFrames(broker, (frame) => fromBroker(pipe, frame));
+    client.on('end', () => {
+      if (pipes.has(pipe)) end(pipe);
+    });
+    broker.on('close', () => end(pipe));
+    return undefined;
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  port = typeof address === 'object' && address ? address.port : 0;
+  const proxy: KafkaProxy = {
+    url: `127.0.0.1:${port}`,
+    lateUntil: undefined,
+    onRequest: (apiKey, decide) => void deciders.set(apiKey, { count: 0, decide }),
+    get faults() {
+      return faults;
+    },
+    down: () => {
+      refusing = true;
+      for (const pipe of pipes) end(pipe);
+    },
+    up: () => {
+      refusing = false;
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const pipe of pipes) end(pipe);
+      server.close();
+      await once(server, 'close');
+    },
+  };
+  return proxy;
+}
+
+/** Whole frames, with their length in front. */
+function inFrames(socket: Socket, take: (frame: Buffer) => void): void {
+  let chunks: Buffer[] = [];
+  let bytes = 0;
+  socket.on('data', (chunk: Buffer) => {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    while (bytes >= 4 && !socket.destroyed) {
+      const all = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+      chunks = [all];
+      const length = 4 + all.readInt32BE(0);
+      if (bytes < length) return;
+      chunks = [all.subarray(length)];
+      bytes -= length;
+      take(Buffer.from(all.subarray(0, length)));
+    }
+  });
+}
+
+function replaceAll(frame: Buffer, wanted: Buffer, by: Buffer): void {
+  for (let at = frame.indexOf(wanted); at >= 0; at = frame.indexOf(wanted, at + by.length)) by.copy(frame, at);
+}
+
+/** The codes in an answer to Produce v7. */
+function setCodes(frame: Buffer, code: number): void {
+  let at = 8;
+  const topics = frame.readInt32BE(at);
+  at += 4;
+  for (let topic = 0; topic < topics; topic += 1) {
+    at += 2 + frame.readInt16BE(at);
+    const partitions = frame.readInt32BE(at);
+    at += 4;
+    for (let partition = 0; partition < partitions; partition += 1, at += 30) frame.writeInt16BE(code, at + 4);
+  }
+}
+
+/** An answer to a Produce v7 that the broker never gets. */
+function refusal(frame: Buffer, correlationId: number, code: number): Buffer {
+  // Header up to the client's name, then no transactional id, acks and timeout.
+  let at = 12;
+  at += 2 + Math.max(0, frame.readInt16BE(at)) + 2 + 2 + 4;
+  const parts = [Buffer.alloc(8), frame.subarray(at, at + 4)];
+  const topics = frame.readInt32BE(at);
+  at += 4;
+  for (let topic = 0; topic < topics; topic += 1) {
+    const nameEnd = at + 2 + frame.readInt16BE(at);
+    parts.push(frame.subarray(at, nameEnd + 4));
+    const partitions = frame.readInt32BE(nameEnd);
+    at = nameEnd + 4;
+    for (let partition = 0; partition < partitions; partition += 1) {
+      const answer = Buffer.alloc(30, 255);
+      frame.copy(answer, 0, at, at + 4);
+      answer.writeInt16BE(code, 4);
+      parts.push(answer);
+      at += 8 + frame.readInt32BE(at + 4);
+    }
+  }
+  const out = Buffer.concat([...parts, Buffer.alloc(4)]);
+  out.writeInt32BE(out.length - 4, 0);
+  out.writeInt32BE(correlationId, 4);
+  return out;
+}
