@@ -35,7 +35,7 @@ USER node
 EXPOSE 8080
 # Alive, not ready: a server that is away must not have the container restarted. Where `http.listen` names another port,
 # the health check has to name it too.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=10s --start-period=120s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8080/livez').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 STOPSIGNAL SIGTERM
 # The script ends in `exec`: Node is process 1 and gets the signals itself.

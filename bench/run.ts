@@ -19,6 +19,8 @@ import { connectPostgres, emptyTarget, mysqlDigest, prove } from './target.ts';
 export const figureNames = [
   'decode-bulk',
   'decode-oltp',
+  'capture-bulk',
+  'capture-oltp',
   'stages-bulk',
   'stages-oltp',
   'apply-bulk',
@@ -58,9 +60,11 @@ export async function runFigures(options: BenchOptions): Promise<void> {
       const wantsAll = only.includes(`end-to-end-${set.name}`);
       const wantsDecode = only.includes(`decode-${set.name}`);
       const wantsApply = only.includes(`apply-${set.name}`) && !wantsStages;
-      if (!wantsStages && !wantsApply && !wantsAll && !wantsDecode) continue;
+      const wantsCapture = only.includes(`capture-${set.name}`) && !wantsStages;
+      if (!wantsStages && !wantsApply && !wantsAll && !wantsDecode && !wantsCapture) continue;
       const loaded = await load(stack.urls.mysql, set, say);
       if (wantsDecode) await decodeFigures({ url: stack.urls.mysql, say, add: options.add }, loaded);
+      if (wantsCapture) await captureFigures(bench, loaded);
       if (wantsStages || wantsApply) await stageFigures(bench, loaded, wantsApply);
       if (wantsAll) await endToEndFigures(bench, loaded);
     }
@@ -107,6 +111,20 @@ function adder(
   return (name, value, unit, more = {}) => add(figure({ name: `${prefix}.${name}`, value, unit, ...more }));
 }
 
+/** Capture alone into a new log, which must hold every record when it is opened again. */
+async function captureFigures(bench: Bench, loaded: Loaded): Promise<void> {
+  const { set } = loaded;
+  using config = configFor(bench, loaded, `capture_${set.name}`);
+  const task = { configPath: config.configPath, records: recordsOf(set), deadlineSeconds: 240, part: 'capture' } as const;
+  await addCapture(bench, loaded, await bench.say.during(`capture → log, ${set.name}`, () => runStage(task)));
+}
+
+/** The transport's own speed is asked right behind it, so that both meet the same machine. */
+async function addCapture(bench: Bench, loaded: Loaded, captured: FromStage): Promise<void> {
+  const reference = await transport(bench, loaded);
+  addStage(adder(bench, `capture_to_log.${loaded.set.name}`), captured, changesOf(loaded.set), { reference });
+}
+
 /** Capture alone into a new log, then apply alone from that log into an empty table. */
 async function stageFigures(bench: Bench, loaded: Loaded, isApplyAlone: boolean): Promise<void> {
   const { set } = loaded;
@@ -115,10 +133,7 @@ async function stageFigures(bench: Bench, loaded: Loaded, isApplyAlone: boolean)
   await emptyTarget(client, set.table);
   const task = { configPath: config.configPath, records: recordsOf(set), deadlineSeconds: 240 };
   const captured = await say.during(`capture → log, ${set.name}`, () => runStage({ ...task, part: 'capture' }));
-  if (!isApplyAlone) {
-    const reference = await transport(bench, loaded);
-    addStage(adder(bench, `capture_to_log.${set.name}`), captured, changesOf(set), { reference });
-  }
+  if (!isApplyAlone) await addCapture(bench, loaded, captured);
   const apply = () => say.during(`log → Postgres, ${set.name}`, () => runStage({ ...task, part: 'apply', service: benchService }));
   const { answer: applied, cpuUs } = await meterBackends(bench.postgresUrl, 'crossfade %', apply);
   const isRight = await isProven(bench, loaded);

@@ -86,9 +86,15 @@ function containerServer(recipe: Recipe, folder: string, saved: Saved): Server {
   };
 }
 
+/** Loaded when it is needed: the package takes half a second, which a machine without an engine need not spend. */
+async function testcontainers() {
+  // Where the ports are. Inside of what looks like a container it would look at the network's gateway, where they are not.
+  process.env['TESTCONTAINERS_HOST_OVERRIDE'] ??= '127.0.0.1';
+  return await import('testcontainers');
+}
+
 async function create(recipe: Recipe, saved: Saved): Promise<void> {
-  // Loaded here alone: the package takes half a second, which a machine without an engine need not spend.
-  const { GenericContainer } = await import('testcontainers');
+  const { GenericContainer } = await testcontainers();
   /** Nobody asks these servers for a password, so they are had on this machine alone; testcontainers has no word for that. */
   class LoopbackContainer extends GenericContainer {
     protected override beforeContainerCreated(): Promise<void> {
@@ -110,7 +116,7 @@ async function create(recipe: Recipe, saved: Saved): Promise<void> {
 }
 
 async function find(containerName: string) {
-  const { getContainerRuntimeClient } = await import('testcontainers');
+  const { getContainerRuntimeClient } = await testcontainers();
   const { container } = await getContainerRuntimeClient();
   const handle = container.getById(containerName);
   try {

@@ -77,7 +77,8 @@ export const kafka: Recipe = {
         .join('\n')}\n`,
     );
     const clusterId = Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url');
-    const format = await inJava(place, ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', file]);
+    // In one word: an id may begin with a dash, and by itself would be taken for an option.
+    const format = await inJava(place, ['kafka.tools.StorageTool', 'format', `--cluster-id=${clusterId}`, '-c', file]);
     await withProgress(
       place.log,
       () => 'kafka: formatting its data folder',

@@ -21,6 +21,10 @@ const everything = ['unit', 'simulation', 'contract', 'integration', 'chaos'];
 /** What the long run repeats, with more of it; each of these variables may be set from outside. */
 const longer: Record<string, string> = {
   CHAOS_KILLS: '20',
+  CHAOS_BULK_ROWS: '200000',
+  CHAOS_MINUTES: '10',
+  CHAOS_STALL_SECONDS: '600',
+  CHAOS_AWAY_SECONDS: '120',
   SIMULATION_HISTORIES: '5000',
   FUZZ_MUTATIONS: '1000000',
   MEMORY_ROWS: '2000000',
@@ -31,7 +35,7 @@ const longProjects = ['simulation', 'integration', 'chaos'];
 const { values, positionals } = parseArgs({
   options: {
     long: { type: 'boolean', default: false },
-    minutes: { type: 'string', default: '60' },
+    minutes: { type: 'string' },
     project: { type: 'string', multiple: true },
   },
   allowPositionals: true,
@@ -41,6 +45,8 @@ const env = values.long ? { ...longer, ...process.env } : process.env;
 const folder = await mkdtemp(join(tmpdir(), 'crossfade-test-'));
 const outcome = join(folder, 'result.json');
 const startedMs = Date.now();
+/** Chaos on both logs, each for as long as it is promised, takes hours. */
+const minutes = Number(values.minutes ?? (values.long ? 360 : 60));
 
 console.log(
   `tests: ${projects.join(', ')}${
@@ -81,7 +87,7 @@ async function run(): Promise<number> {
     stdio: ['ignore', 'inherit', 'inherit'],
     env,
   });
-  const deadline = setTimeout(() => child.kill('SIGTERM'), Number(values.minutes) * 60_000);
+  const deadline = setTimeout(() => child.kill('SIGTERM'), minutes * 60_000);
   const code = await new Promise<number>((resolve) => child.once('exit', (exit) => resolve(exit ?? 1)));
   clearTimeout(deadline);
   return code;

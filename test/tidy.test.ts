@@ -65,6 +65,7 @@ describe('who imports whom', () => {
       mysql: ['@vlasky/zongji', 'mysql2'],
       postgres: ['pg'],
       redis: ['ioredis'],
+      kafka: ['kafkajs'],
       sqlite: [],
       memory: [],
     };
@@ -141,7 +142,7 @@ describe('who imports whom', () => {
       if (name === '@node-rs/crc32') return path === 'src/codec.ts';
       if (name === 'pino') return path === 'src/runtime/observe.ts';
       if (name === 'prom-client') return path === 'src/runtime/metrics.ts';
-      return !['pg', 'mysql2', 'ioredis', '@vlasky/zongji', 'node:sqlite'].some((driver) => isPackage(name, driver));
+      return !['pg', 'mysql2', 'ioredis', 'kafkajs', '@vlasky/zongji', 'node:sqlite'].some((driver) => isPackage(name, driver));
     });
     expect(found).toEqual([]);
   });

@@ -46,11 +46,7 @@ function level(knowers: ReadonlyMap<PartitionId, readonly string[]>, shares: Rea
   }
 }
 
-function moveOne(
-  from: string,
-  knowers: ReadonlyMap<PartitionId, readonly string[]>,
-  shares: ReadonlyMap<string, PartitionId[]>,
-): boolean {
+function moveOne(from: string, knowers: ReadonlyMap<PartitionId, readonly string[]>, shares: ReadonlyMap<string, PartitionId[]>): boolean {
   const mine = shares.get(from) ?? [];
   let best: { readonly index: number; readonly to: PartitionId[] } | undefined;
   for (let index = mine.length - 1; index >= 0; index -= 1) {

@@ -9,7 +9,14 @@ import { configOf, type TopicKind } from './topics.ts';
 /** By topic, then by the setting's name: what holds there, wherever it was set. */
 export type TopicSettings = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
-const asked = ['cleanup.policy', 'retention.ms', 'retention.bytes', 'min.insync.replicas', 'unclean.leader.election.enable', 'max.message.bytes'];
+const asked = [
+  'cleanup.policy',
+  'retention.ms',
+  'retention.bytes',
+  'min.insync.replicas',
+  'unclean.leader.election.enable',
+  'max.message.bytes',
+];
 
 export async function topicSettings(cluster: KafkaCluster, topics: readonly string[]): Promise<TopicSettings> {
   const admin = await cluster.admin();
@@ -50,17 +57,27 @@ export function settingFindings({ topic, kind, copies, brokers, effective, setti
       fix: `kafka-configs.sh --bootstrap-server ${place(settings)} --alter --entity-type topics --entity-name ${topic} --add-config ${name}=${wanted[name] ?? ''}`,
     });
   if (has('cleanup.policy') !== wanted['cleanup.policy'])
-    say('error', 'cleanup.policy', kind === 'rows' ? 'changes that no service has applied would be thrown away' : 'what control says must never expire');
+    say(
+      'error',
+      'cleanup.policy',
+      kind === 'rows' ? 'changes that no service has applied would be thrown away' : 'what control says must never expire',
+    );
   if (has('unclean.leader.election.enable') === 'true')
     say('error', 'unclean.leader.election.enable', 'a broker that lacks acknowledged changes may become leader, and they are lost');
   if (copies > 1 && Number(has('min.insync.replicas')) < 2)
     say('warning', 'min.insync.replicas', 'a change that only one broker has counts as kept, and is lost with it');
   if (copies > 1 && Number(has('min.insync.replicas')) >= copies)
-    say('warning', 'min.insync.replicas', `that is every one of its ${copies} copies: nothing can be written while a single broker is away`);
+    say(
+      'warning',
+      'min.insync.replicas',
+      `that is every one of its ${copies} copies: nothing can be written while a single broker is away`,
+    );
   if (kind === 'rows') {
     const keptMs = Number(has('retention.ms'));
-    if (keptMs >= 0 && keptMs < Number(wanted['retention.ms'])) say('warning', 'retention.ms', 'it keeps less than "retention" of the configuration');
-    if (Number(has('retention.bytes')) >= 0) say('warning', 'retention.bytes', 'beyond it changes are deleted, whether they were applied or not');
+    if (keptMs >= 0 && keptMs < Number(wanted['retention.ms']))
+      say('warning', 'retention.ms', 'it keeps less than "retention" of the configuration');
+    if (Number(has('retention.bytes')) >= 0)
+      say('warning', 'retention.bytes', 'beyond it changes are deleted, whether they were applied or not');
     if (Number(has('max.message.bytes')) < Number(wanted['max.message.bytes']))
       say('warning', 'max.message.bytes', 'a larger change stops the pipeline');
   }

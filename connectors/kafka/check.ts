@@ -47,7 +47,13 @@ export async function checkKafkaLog(parts: CheckParts): Promise<readonly Finding
       const copies = topic.partitions[0]?.replicas.length ?? 1;
       findings.push(...settingFindings({ topic: topic.topic, kind, copies, brokers: brokers.length, effective, settings }));
     }
-    findings.push(...(await retentionFindings(parts, [...found.keys()].filter((topic) => rows.includes(topic)), effective)));
+    findings.push(
+      ...(await retentionFindings(
+        parts,
+        [...found.keys()].filter((topic) => rows.includes(topic)),
+        effective,
+      )),
+    );
   } catch (error) {
     findings.push(findingOf(asCrossfadeError(error)));
   }
@@ -81,8 +87,9 @@ async function retentionFindings(
   return findings;
 }
 
+const hours = (ms: number) => `${(ms / 3_600_000).toFixed(1)} h`;
+
 function nearlyLost(where: string, ageMs: number, keptMs: number): Finding {
-  const hours = (ms: number) => `${(ms / 3_600_000).toFixed(1)} h`;
   return {
     level: 'warning',
     code: 'LOG_LOST_HISTORY',

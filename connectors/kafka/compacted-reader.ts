@@ -34,6 +34,11 @@ export class CompactedReader<State> {
     this.#state = parts.empty();
   }
 
+  /** As of the last look. */
+  get known(): State {
+    return this.#state;
+  }
+
   /** What the topic adds up to now. A topic that is not there holds nothing, and is not made. */
   look(): Promise<State> {
     // A look that has begun may have missed what its caller wrote: everybody who comes meanwhile shares the next one.
@@ -44,9 +49,11 @@ export class CompactedReader<State> {
   #begin(): Promise<State> {
     this.#again = undefined;
     const { cluster } = this.#parts;
-    const looking = cluster.retrying(() => this.#readOn()).finally(() => {
-      if (this.#looking === looking) this.#looking = undefined;
-    });
+    const looking = cluster
+      .retrying(() => this.#readOn())
+      .finally(() => {
+        if (this.#looking === looking) this.#looking = undefined;
+      });
     this.#looking = looking;
     return looking;
   }

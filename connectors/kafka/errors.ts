@@ -71,6 +71,12 @@ const tooOld: Meaning = {
   what: 'the brokers do not know a request that is needed',
   remedy: 'Use Kafka 3.0 or later.',
 };
+const clocks: Meaning = {
+  code: 'LOG_SETTING',
+  fault: 'fatal',
+  what: 'the broker refuses the time of the changes: its clock and this machine’s are apart',
+  remedy: 'Set message.timestamp.type=LogAppendTime on the topic, as Crossfade makes it, and mend the clock. Then start again.',
+};
 const policy: Meaning = {
   code: 'LOG_SETTING',
   fault: 'fatal',
@@ -90,6 +96,7 @@ const meanings: ReadonlyMap<number, Meaning> = new Map([
   ...[33, 34, 58].map((code) => [code, login] as const),
   ...[29, 30, 31, 53].map((code) => [code, forbidden] as const),
   ...[10, 18].map((code) => [code, tooLarge] as const),
+  [32, clocks],
   [35, tooOld],
   ...[37, 38, 39, 40, 44].map((code) => [code, policy] as const),
 ]);

@@ -20,7 +20,7 @@ import {
 /** After so long the coordinator aborts by itself, should we die in the middle. */
 const transactionTimeoutMs = 30_000;
 const pollMs = 5;
-const markersWithinMs = 30_000;
+const markersWithinMs = 120_000;
 const notAttempted = 55;
 
 /** Resolves when nothing of an older epoch can be added to any of them, and the markers are on all in-sync replicas. */

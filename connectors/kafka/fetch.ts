@@ -11,7 +11,7 @@ import { numberOf, partitionId, topicOf } from '../../src/core/partition.ts';
 import type { ReadPauses } from '../../src/core/pauses.ts';
 import type { KafkaCluster } from './cluster.ts';
 import { codeError, topicReplaced } from './errors.ts';
-import { FetchQueue } from './fetch-queue.ts';
+import type { FetchQueue } from './fetch-queue.ts';
 import { existingTopics, readRanges } from './ranges.ts';
 import { splitRecordSet } from './record-set.ts';
 import { type FetchedPartition, fetchRequest } from './requests/fetch.ts';

@@ -49,7 +49,11 @@ export async function lookAtGroups(
       continue;
     }
     // The brokers bury who was silent for a session's length, and tell nobody how long the others have been.
-    if (living.length > 0) members.set(service, living.map(({ clientId: client }) => ({ who: whoIs(client), silentSeconds: 0 })));
+    if (living.length > 0)
+      members.set(
+        service,
+        living.map(({ clientId: client }) => ({ who: whoIs(client), silentSeconds: 0 })),
+      );
     const since = forgotten.get(service) ?? -1;
     const applied = committed.filter(({ metadata, offset }) => offset >= 0 && Number(metadata) > since);
     if (applied.length > 0)

@@ -96,7 +96,7 @@ export interface PrivateBroker extends GroupBroker {
 interface RequestQueue {
   readonly pending: readonly unknown[];
   readonly throttledUntil: number;
-  scheduleCheckPendingRequests(): void;
+  scheduleCheckPendingRequests: (this: RequestQueue) => void;
 }
 
 type Constructor<Options, Made> = new (options: Options) => Made;

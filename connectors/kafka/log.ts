@@ -219,7 +219,8 @@ class KafkaLog implements Log {
 
   async schema(id: string): Promise<TableSchema | undefined> {
     this.#throwIfClosed();
-    return (await this.#control.look()).schemas.get(id);
+    // A definition never changes: what was read once needs no look.
+    return this.#control.known.schemas.get(id) ?? (await this.#control.look()).schemas.get(id);
   }
 
   async state(): Promise<LogState> {
@@ -250,7 +251,10 @@ class KafkaLog implements Log {
   }
 
   #ranges(): Promise<Ranges> {
-    return readRanges(this.#cluster, this.#options.streams.map(({ topic }) => this.#names.topic(topic)));
+    return readRanges(
+      this.#cluster,
+      this.#options.streams.map(({ topic }) => this.#names.topic(topic)),
+    );
   }
 
   /** Throws where the log was made with other partitions; topics that are not there yet are no difference. */

@@ -32,8 +32,8 @@ export class TopicNames {
     return `${this.#prefix}${partition}`;
   }
 
-  /** Back from Kafka's name. */
-  stream<Name extends string>(topic: Name): string {
+  /** Back from Kafka's name, of a topic or a partition. */
+  stream(topic: string): string {
     return topic.slice(this.#prefix.length);
   }
 

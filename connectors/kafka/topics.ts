@@ -28,11 +28,20 @@ export function configOf(kind: TopicKind, settings: KafkaSettings, replication: 
     'unclean.leader.election.enable': 'false',
     'max.message.bytes': String(messageBytesMax),
     'compression.type': 'producer',
-    'message.timestamp.type': 'CreateTime',
+    // A broker forgets a producer by the time of its batches (producer.id.expiration.ms), and deletes by it: that must be its own
+    // clock's. Behind a capture whose clock is a day late, it would take a batch that is sent again for a new one.
+    'message.timestamp.type': 'LogAppendTime',
   };
-  if (kind === 'rows') return { ...common, 'cleanup.policy': 'delete', 'retention.ms': String(settings.retention.age * hourMs), 'retention.bytes': '-1' };
+  if (kind === 'rows')
+    return { ...common, 'cleanup.policy': 'delete', 'retention.ms': String(settings.retention.age * hourMs), 'retention.bytes': '-1' };
   // Small segments, cleaned often: a process that starts reads all of it.
-  return { ...common, 'cleanup.policy': 'compact', 'segment.bytes': String(4 * 1024 * 1024), 'segment.ms': String(hourMs), 'min.cleanable.dirty.ratio': '0.2' };
+  return {
+    ...common,
+    'cleanup.policy': 'compact',
+    'segment.bytes': String(4 * 1024 * 1024),
+    'segment.ms': String(hourMs),
+    'min.cleanable.dirty.ratio': '0.2',
+  };
 }
 
 /** Copies of a new topic. */
@@ -67,7 +76,12 @@ export async function ensureTopics(
   }, options);
 }
 
-async function create(cluster: KafkaCluster, missing: readonly WantedTopic[], settings: KafkaSettings, options: RequestOptions): Promise<void> {
+async function create(
+  cluster: KafkaCluster,
+  missing: readonly WantedTopic[],
+  settings: KafkaSettings,
+  options: RequestOptions,
+): Promise<void> {
   const { brokers } = await cluster.retrying(() => cluster.metadata([], options), options);
   const replication = replicationOf(settings, brokers.length);
   const admin = await cluster.admin();

@@ -71,7 +71,7 @@ export function applyRefusing(
       if (kind) aside.set(name, { changes: [change], kind });
     }
   }
-  for (let moved = true; moved; ) {
+  for (let moved = true; moved;) {
     moved = false;
     for (const [name, queue] of aside) {
       if (queue.kind === 'value' || put(draft, queue.changes.at(-1) as MemoryChange, refuse)) continue;
@@ -80,9 +80,16 @@ export function applyRefusing(
     }
   }
   const isHeld = (kind: string) => kind === 'constraint' && mayHold;
-  for (const { kind, changes: [head] } of aside.values()) if (head && !isHeld(kind) && onPoison === 'halt') throw poison(kind, head);
+  for (const {
+    kind,
+    changes: [head],
+  } of aside.values())
+    if (head && !isHeld(kind) && onPoison === 'halt') throw poison(kind, head);
   for (const change of behind) queues.add(change, 'behind');
-  for (const { kind, changes: [head, ...rest] } of aside.values()) {
+  for (const {
+    kind,
+    changes: [head, ...rest],
+  } of aside.values()) {
     if (!head) continue;
     queues.add(head, isHeld(kind) ? 'held' : 'quarantined', codeOf(kind), reached);
     for (const change of rest) queues.add(change, 'behind');
@@ -132,7 +139,12 @@ export function tendQueues(tables: Tables, queues: Queues, { partitions, policy,
 export class MemoryDeadlines {
   readonly #due = new Map<string, Offsets>();
 
-  passed(id: string, reached: NonNullable<Queued['reached']>, ends: Offsets | undefined, nextOf: (partition: PartitionId) => number): boolean {
+  passed(
+    id: string,
+    reached: NonNullable<Queued['reached']>,
+    ends: Offsets | undefined,
+    nextOf: (partition: PartitionId) => number,
+  ): boolean {
     let due = this.#due.get(id);
     if (!due && ends && (ends.get(reached.partition) ?? 0) >= reached.offset) this.#due.set(id, (due = ends));
     return due !== undefined && [...due].every(([partition, end]) => nextOf(partition) >= end);
@@ -216,8 +228,24 @@ export class MemoryQuarantine implements Quarantine {
     const queue = this.#queueOf(each);
     const { version, transactionId, committedAtUs } = event;
     const op = event.op as QueuedChange['op'];
-    const place = { id, state, source: tableName(event.schema.table), target: table, partition, key, op, version, transactionId, committedAtUs };
-    return { ...place, firstSeenMs: 0, behind: queue[0] === each ? queue.length - 1 : 0, ...(code === undefined ? {} : { code, reason: code }) };
+    const place = {
+      id,
+      state,
+      source: tableName(event.schema.table),
+      target: table,
+      partition,
+      key,
+      op,
+      version,
+      transactionId,
+      committedAtUs,
+    };
+    return {
+      ...place,
+      firstSeenMs: 0,
+      behind: queue[0] === each ? queue.length - 1 : 0,
+      ...(code === undefined ? {} : { code, reason: code }),
+    };
   }
 }
 

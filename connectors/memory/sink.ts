@@ -1,59 +1,14 @@
 /** A target in memory with a real one's manners: owner epochs, compare-and-set, transactions that stay open. For tests. */
 import { invariant } from '../../src/core/assert.ts';
 import { tableName, type Row, type TableSchema } from '../../src/core/change.ts';
-import { CrossfadeError } from '../../src/core/errors.ts';
 import { faultPoint } from '../../src/core/fault-point.ts';
 import type { AppliedByOther, Entry, Mapping, Progress, Sink, SinkBatch, WriteOutcome } from '../../src/core/sink-port.ts';
 import type { Finding } from '../../src/core/ports.ts';
 import type { Offsets, PartitionId } from '../../src/core/log-port.ts';
 import type { PoisonPolicy, Quarantine } from '../../src/core/quarantine-port.ts';
-import { applyRefusing, changesOf, type MemoryChange, MemoryDeadlines, MemoryQuarantine, Queues, type Refuse, tendQueues } from './refusing.ts';
-
-interface StoredProgress {
-  ownerEpoch: number;
-  progress: Progress | undefined;
-  /** The partition came to a barrier: where it stood, and where it is to stand behind it. Void where it stands elsewhere. */
-  arrival?: { readonly from: number | undefined; readonly to: Progress };
-}
-
-/** What outlives every process: several sinks on one store are several processes on one server. */
-export class MemoryStore {
-  readonly tables = new Map<string, Map<string, Row>>();
-  /** Of the pipeline without a name; the others' are in `pipelines`. */
-  readonly progress = new Map<PartitionId, StoredProgress>();
-  readonly pipelines = new Map([['', this.progress]]);
-  /** What its tables do not take; undefined: they take everything. */
-  refuse: Refuse | undefined;
-  readonly #queues = new Map<string, Queues>();
-  /** Whoever comes next to the end of a step finds the connection gone. */
-  isCut = false;
-  /** So many of the next commits happen, but their answer never arrives and the connection is gone. */
-  loseReplies = 0;
-  /** How often rows and progress changed. */
-  commits = 0;
-
-  progressOf(pipeline: string): Map<PartitionId, StoredProgress> {
-    let progress = this.pipelines.get(pipeline);
-    if (!progress) this.pipelines.set(pipeline, (progress = new Map<PartitionId, StoredProgress>()));
-    return progress;
-  }
-
-  queuesOf(pipeline: string): Queues {
-    let queues = this.#queues.get(pipeline);
-    if (!queues) this.#queues.set(pipeline, (queues = new Queues()));
-    return queues;
-  }
-
-  rows(target: string): Row[] {
-    return [...(this.tables.get(target)?.values() ?? [])];
-  }
-
-  table(target: string): Map<string, Row> {
-    let table = this.tables.get(target);
-    if (!table) this.tables.set(target, (table = new Map<string, Row>()));
-    return table;
-  }
-}
+import { applyRefusing, changesOf, type MemoryChange, MemoryDeadlines, MemoryQuarantine, type Queues, tendQueues } from './refusing.ts';
+import { fenced, unreachable } from './sink-errors.ts';
+import type { MemoryStore, StoredProgress } from './store.ts';
 
 export interface MemorySinkOptions {
   readonly mappings: readonly Mapping[];
@@ -124,8 +79,10 @@ class MemorySink implements Sink {
     this.#alive();
     const { refuse } = this.#store;
     const partitions = new Set(this.#queues.queued.flatMap(({ partition }) => (this.#held.has(partition) ? [partition] : [])));
-    for (const one of partitions) if (this.#progress.get(one)?.ownerEpoch !== this.#held.get(one)?.ownerEpoch) throw fenced(one);
     if (this.#transaction) return 0;
+    // What another took is his to look after.
+    for (const one of partitions)
+      if (this.#progress.get(one)?.ownerEpoch !== this.#held.get(one)?.ownerEpoch && partitions.delete(one)) this.#held.delete(one);
     const nextOf = (partition: PartitionId) => this.#progress.get(partition)?.progress?.nextOffset ?? 0;
     return tendQueues(this.#store.tables, this.#queues, {
       partitions,
@@ -330,21 +287,3 @@ class MemorySink implements Sink {
 }
 
 const begin = (): OpenTransaction => ({ operations: [], before: new Map(), after: new Map(), open: new Set() });
-
-function unreachable(): CrossfadeError {
-  return new CrossfadeError({
-    code: 'TARGET_UNREACHABLE',
-    fault: 'retry',
-    message: 'the connection to the target is gone',
-    remedy: 'Nothing to do: a new connection reads what happened.',
-  });
-}
-
-function fenced(partition: PartitionId): CrossfadeError {
-  return new CrossfadeError({
-    code: 'TARGET_FENCED',
-    fault: 'retry',
-    message: `another owner took ${partition}, or this one never claimed it`,
-    remedy: 'Nothing to do: the owner of the partition goes on.',
-  });
-}

@@ -11,7 +11,7 @@ import { rowFault, type RowFault } from './row-fault.ts';
 import { translated, type Session } from './session.ts';
 import { stepOf, type Unit } from './units.ts';
 
-/** Changes that share a savepoint: one that fails costs the others of its chunk a second way. */
+/** Changes that share a savepoint, at most: one that fails costs the others of its chunk a second way, so chunks shrink then. */
 const chunkUnits = 128;
 
 const savepoint: Step = { name: 'crossfade_savepoint_careful', text: 'SAVEPOINT crossfade_careful' };
@@ -26,6 +26,8 @@ export interface Queue {
   readonly key: string;
   readonly units: Unit[];
   fault: RowFault;
+  /** How many changes had been applied when it was refused: until there are more, trying again is pointless. */
+  triedAt: number;
 }
 
 export interface CarefulTools {
@@ -44,6 +46,8 @@ export class Careful {
   readonly #tools: CarefulTools;
   /** In the order in which they were refused. */
   readonly queues = new Map<string, Queue>();
+  #chunk = chunkUnits;
+  #applied = 0;
 
   constructor(tools: CarefulTools) {
     this.#tools = tools;
@@ -75,12 +79,13 @@ export class Careful {
 
   /** Tries what another row's state refused, as long as it helps. A key's last change stands for those before it. */
   async settle(): Promise<void> {
-    for (let moved = true; moved; ) {
+    for (let moved = true; moved;) {
       moved = false;
-      const open = [...this.queues.values()].filter(({ fault }) => fault.kind === 'constraint');
+      const open = [...this.queues.values()].filter(({ fault, triedAt }) => fault.kind === 'constraint' && triedAt < this.#applied);
       const faults = await this.#tryLast(open);
       for (const queue of open) {
         const fault = faults.get(queue.key);
+        queue.triedAt = this.#applied;
         if (fault === undefined) this.queues.delete(queue.key);
         else if (queue.units.length === 1) queue.fault = fault;
         moved = fault === undefined || (queue.units.length > 1 && (await this.#creep(queue))) || moved;
@@ -98,9 +103,7 @@ export class Careful {
       if ('fault' in built) faults.set(key, built.fault);
       else ready.push(built);
     }
-    for (let at = 0; at < ready.length; at += chunkUnits) {
-      await this.#run(ready.slice(at, at + chunkUnits), ({ key }, fault) => void faults.set(key, fault));
-    }
+    await this.#run(ready, ({ key }, fault) => void faults.set(key, fault));
     return faults;
   }
 
@@ -139,7 +142,7 @@ export class Careful {
     const { key } = unit;
     const queue = this.queues.get(key);
     if (queue) queue.units.push(unit);
-    else this.queues.set(key, { key, units: [unit], fault });
+    else this.queues.set(key, { key, units: [unit], fault, triedAt: this.#applied });
   }
 
   #build(unit: Unit): Ready | { readonly fault: RowFault } {
@@ -154,17 +157,24 @@ export class Careful {
 
   /** All of them but those that are refused; of a key that was refused nothing more is tried. */
   async #run(ready: readonly Ready[], refused: (unit: Unit, fault: RowFault) => void): Promise<void> {
-    for (let rest = ready; rest.length > 0; ) {
-      const failure = await this.#attempt(rest);
-      if (!failure) return;
-      const { at, fault } = failure;
-      await this.#run(rest.slice(0, at), refused);
-      const { unit } = rest[at] as Ready;
-      refused(unit, fault);
-      rest = rest.slice(at + 1).filter((other) => {
-        if (other.unit.key === unit.key) refused(other.unit, fault);
-        return other.unit.key !== unit.key;
-      });
+    const faults = new Map<string, RowFault>();
+    for (let at = 0; at < ready.length;) {
+      const chunk: Ready[] = [];
+      const end = Math.min(ready.length, at + this.#chunk);
+      for (; at < end; at += 1) {
+        const one = ready[at] as Ready;
+        const fault = faults.get(one.unit.key);
+        if (fault) refused(one.unit, fault);
+        else chunk.push(one);
+      }
+      const failure = await this.#attempt(chunk);
+      this.#chunk = failure ? Math.max(1, this.#chunk >> 2) : Math.min(chunkUnits, this.#chunk * 2);
+      if (!failure) continue;
+      await this.#run(chunk.slice(0, failure.at), refused);
+      const { unit } = chunk[failure.at] as Ready;
+      refused(unit, failure.fault);
+      faults.set(unit.key, failure.fault);
+      at -= chunk.length - failure.at - 1;
     }
   }
 
@@ -173,6 +183,7 @@ export class Careful {
     if (ready.length === 0) return undefined;
     try {
       await this.#tools.session.run([savepoint, ...ready.map(({ step }) => step), release]);
+      this.#applied += ready.length;
       return undefined;
     } catch (error) {
       const at = error instanceof StepsFailed ? error.results.length - 1 : -1;

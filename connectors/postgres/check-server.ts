@@ -90,7 +90,9 @@ async function checkProgressTable(session: Session, where: string, { user, datab
   );
   if (rows[0]?.[0] === 't') return [];
   const schema = rows[0]?.[1] === 't' ? '' : `${createSchemaStatement}\n`;
-  const tables = (await quarantineTableExists(session)) ? createProgressStatement : `${createProgressStatement}\n${createQuarantineStatement}`;
+  const tables = (await quarantineTableExists(session))
+    ? createProgressStatement
+    : `${createProgressStatement}\n${createQuarantineStatement}`;
   const grants = `GRANT USAGE ON SCHEMA crossfade TO ${role};\nGRANT SELECT, INSERT, UPDATE, DELETE ON crossfade.progress, crossfade.quarantine TO ${role};`;
   const fix = `-- in database ${quote(database)}, as its owner:\n${schema}${tables}\n${grants}`;
   return [finding('error', 'TARGET_PRIVILEGE', where, `user ${user} may not create crossfade.progress, where the progress is kept`, fix)];
@@ -115,7 +117,9 @@ async function checkQuarantine(session: Session, where: string, { user, database
   );
   if (rows.length === 0 || rows[0]?.[0] === 't') return [];
   const fix = `-- in database ${quote(database)}, as its owner:\n${createQuarantineStatement}\n${grants}`;
-  return [finding('error', 'TARGET_PRIVILEGE', where, `user ${user} may not create crossfade.quarantine, where refused changes are kept`, fix)];
+  return [
+    finding('error', 'TARGET_PRIVILEGE', where, `user ${user} may not create crossfade.quarantine, where refused changes are kept`, fix),
+  ];
 }
 
 async function ownsProgressTable(session: Session): Promise<boolean> {

@@ -2,7 +2,7 @@
  * Held changes: refused by a unique or foreign key that another partition may still satisfy. They are tried again as others
  * go on, and are poison only when every partition has passed the highest position that any had reached when they failed.
  */
-import { CrossfadeError } from '../../src/core/errors.ts';
+import type { CrossfadeError } from '../../src/core/errors.ts';
 import type { Offsets, PartitionId } from '../../src/core/log-port.ts';
 import { Careful, type Queue } from './careful.ts';
 import { queueName, readQueues, type StoredUnit } from './queues.ts';
@@ -49,7 +49,7 @@ export async function drainHeld(
   const ids = new Map(stored.flatMap(({ units }) => units.map((unit) => [unit, unit.id] as const)));
   for (const { partition, key, units, reason } of stored) {
     const name = queueName(partition, key);
-    careful.queues.set(name, { key: name, units: [...units], fault: constraintFault(reason) });
+    careful.queues.set(name, { key: name, units: [...units], fault: constraintFault(reason), triedAt: -1 });
   }
   await careful.settle();
   const steps: Step[] = [];

@@ -14,7 +14,7 @@ import { behind, queueRefused, runQueueSteps } from './refusal.ts';
 import { translated, type Session } from './session.ts';
 import { begin, commit } from './transaction-steps.ts';
 import { type Unit, unitsOf } from './units.ts';
-import { fenced, notCommitted } from './writer-errors.ts';
+import { notCommitted } from './writer-errors.ts';
 
 export class Keeper {
   readonly blocked: Blocked;
@@ -58,7 +58,7 @@ export class Keeper {
 
   /** Before a transaction of several parts commits: what its earlier parts held has its last chance in it. */
   async close(session: Session, partitions: readonly PartitionId[]): Promise<void> {
-    for (let changed = true; changed; ) {
+    for (let changed = true; changed;) {
       const { released, poisoned, halt } = await drainHeld(session, this.#tools, partitions, () => !this.#tools.poison.mayHold);
       if (halt) throw halt;
       changed = released + poisoned > 0;
@@ -69,11 +69,15 @@ export class Keeper {
    * A transaction of its own: tries what is held. `ends`: of the log's last complete record, where it is known. Answers how
    * many keys are free again.
    */
-  async tend(session: Session, held: ReadonlyMap<PartitionId, Held>, ends: Offsets | undefined): Promise<number> {
+  async tend(session: Session, held: Map<PartitionId, Held>, ends: Offsets | undefined): Promise<number> {
     await this.blocked.know(session, held.keys());
-    const partitions = this.blocked.heldPartitions();
-    if (partitions.length === 0) return 0;
-    const progress = await this.#lock(session, partitions, held);
+    const all = this.blocked.heldPartitions();
+    if (all.length === 0) return 0;
+    const { epochs, progress } = await this.#lock(session, all);
+    const partitions = all.filter((partition) => epochs.get(partition) === held.get(partition)?.ownerEpoch);
+    // What another took is his to look after.
+    for (const partition of all) if (!partitions.includes(partition)) held.delete(partition);
+    if (partitions.length < all.length) this.blocked.forget();
     const { policy, mayHold } = this.#tools.poison;
     const drained = await drainHeld(
       session,
@@ -87,13 +91,14 @@ export class Keeper {
     faultPoint('sink:after-commit');
     const { released, poisoned, halt } = drained;
     if (released > 0) this.#logger.info({ keys: released }, 'held changes were applied');
-    if (poisoned > 0) this.#logger.warn({ keys: poisoned, policy }, 'held changes can never be applied as they are and went into quarantine');
+    if (poisoned > 0)
+      this.#logger.warn({ keys: poisoned, policy }, 'held changes can never be applied as they are and went into quarantine');
     if (halt) throw halt;
     return released;
   }
 
-  /** Begins, and answers the next offsets of all partitions of the service. */
-  async #lock(session: Session, partitions: readonly PartitionId[], held: ReadonlyMap<PartitionId, Held>): Promise<Map<PartitionId, number>> {
+  /** Begins, and answers who owns these partitions and the next offsets of all that the service has. */
+  async #lock(session: Session, partitions: readonly PartitionId[]) {
     const { pipeline, service } = this.#tools.owner;
     const lock = {
       text: `SELECT partition, owner_epoch FROM crossfade.progress WHERE ${mine} AND partition = ANY ($3::text[]) ORDER BY partition FOR UPDATE`,
@@ -105,9 +110,10 @@ export class Keeper {
     };
     try {
       const results = await session.run([begin, lock, all]);
-      const epochs = new Map(results[1]?.rows.map(([partition, epoch]) => [partition, epoch]));
-      for (const partition of partitions) if (epochs.get(partition) !== held.get(partition)?.ownerEpoch) throw fenced(partition);
-      return new Map(results[2]?.rows.map(([partition, offset]) => [partition ?? '', Number(offset)]));
+      return {
+        epochs: new Map(results[1]?.rows.map(([partition, epoch]) => [partition ?? '', epoch])),
+        progress: new Map(results[2]?.rows.map(([partition, offset]) => [partition ?? '', Number(offset)])),
+      };
     } catch (error) {
       throw translated(error, 'looking at held changes');
     }

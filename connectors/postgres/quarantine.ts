@@ -72,7 +72,10 @@ export class PostgresQuarantine implements Quarantine {
 
   discard(id: string): Promise<QueueOutcome | undefined> {
     return this.#change(id, async (session, queue) => {
-      await session.query('discarding a change', `DELETE FROM crossfade.quarantine WHERE ${mine} AND id = $3::bigint`, [...this.#ours(), id]);
+      await session.query('discarding a change', `DELETE FROM crossfade.quarantine WHERE ${mine} AND id = $3::bigint`, [
+        ...this.#ours(),
+        id,
+      ]);
       const rest = { ...queue, size: queue.size - 1 };
       if (rest.size === 0) return { key: queue.key, applied: 0, left: 0 };
       // What waits behind a head that stays is not its turn.
@@ -90,7 +93,8 @@ export class PostgresQuarantine implements Quarantine {
 WHERE ${mine} AND partition = $3 AND key = $4 ORDER BY id DESC LIMIT 1`;
     const [row = []] = await session.query('reading crossfade.quarantine', text, values);
     const last = storedUnit(row, this.#mappings, new StoredShapes());
-    if (!last) return { key, applied: 0, left: size, code: 'TARGET_MAPPING_CHANGED', reason: 'its table is not mapped to this target any more' };
+    if (!last)
+      return { key, applied: 0, left: size, code: 'TARGET_MAPPING_CHANGED', reason: 'its table is not mapped to this target any more' };
     const plans = new Plans(this.#mappings);
     await plans.prepare(session, [last.entry]);
     await session.run([immediate]);
@@ -116,7 +120,10 @@ WHERE id = (SELECT min(id) FROM crossfade.quarantine WHERE ${mine} AND partition
     return this.#read(undefined, async (session) => {
       try {
         const where = `SELECT partition FROM crossfade.quarantine WHERE ${mine} AND id = $3::bigint`;
-        const lock = { text: `SELECT 1 FROM crossfade.progress WHERE ${mine} AND partition = (${where}) FOR UPDATE`, values: [...this.#ours(), id] };
+        const lock = {
+          text: `SELECT 1 FROM crossfade.progress WHERE ${mine} AND partition = (${where}) FOR UPDATE`,
+          values: [...this.#ours(), id],
+        };
         await session.run([begin, { text: `SET LOCAL lock_timeout = '5s'` }, lock]);
         const queue = await this.#queueOf(session, id);
         const outcome = queue && (await work(session, queue));
@@ -162,7 +169,10 @@ interface QueueRef {
 }
 
 function changeOf(row: readonly (string | null)[]): QueuedChange {
-  const [id, state, source, target, partition, key, op, version, transactionId, committedUs, seenUs, code, reason, size, n] = row as (string | null)[];
+  const [id, state, source, target, partition, key, op, version, transactionId, committedUs, seenUs, code, reason, size, n] = row as (
+    | string
+    | null
+  )[];
   return {
     id: id ?? '',
     state: state as QueuedState,

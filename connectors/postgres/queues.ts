@@ -78,8 +78,6 @@ function mappingAt(mappings: readonly Mapping[], source: string, target: string)
   const table = parseTableName(source);
   return mappings.findIndex(
     (mapping) =>
-      mapping.source.database === table?.database &&
-      mapping.source.table === table.table &&
-      quotedTarget(targetOf(mapping)) === target,
+      mapping.source.database === table?.database && mapping.source.table === table.table && quotedTarget(targetOf(mapping)) === target,
   );
 }

@@ -18,11 +18,12 @@ export interface ScannedRow {
   readonly base: number;
   readonly isGone: boolean;
 }
+type FoldedRow = { -readonly [name in keyof ScannedRow]: ScannedRow[name] };
 
 /** Rows of one shape in order of their key's first touch. `key`: the key's columns by number. */
 export class ScannedFold {
   readonly #key: Int32Array;
-  readonly rows: ScannedRow[] = [];
+  readonly #rows: FoldedRow[] = [];
   readonly #hashes: number[] = [];
   /** Open addressing: a row's number plus one. */
   #table: Int32Array;
@@ -32,6 +33,10 @@ export class ScannedFold {
     this.#table = new Int32Array(2 ** Math.ceil(Math.log2(Math.max(16, expectedRows * 2))));
   }
 
+  get rows(): readonly ScannedRow[] {
+    return this.#rows;
+  }
+
   /** False where the key has a value that could be spelled in two ways: then nothing was noted. */
   put(images: ScannedImages, base: number, isGone: boolean): boolean {
     const hash = this.#hash(images, base);
@@ -39,17 +44,19 @@ export class ScannedFold {
     const mask = this.#table.length - 1;
     let at = hash & mask;
     for (let entry = this.#table[at] as number; entry !== 0; entry = this.#table[at] as number) {
-      const known = this.rows[entry - 1] as ScannedRow;
+      const known = this.#rows[entry - 1] as FoldedRow;
       if (this.#hashes[entry - 1] === hash && this.#equal(known, images, base)) {
-        this.rows[entry - 1] = { images, base, isGone };
+        known.images = images;
+        known.base = base;
+        known.isGone = isGone;
         return true;
       }
       at = (at + 1) & mask;
     }
-    this.rows.push({ images, base, isGone });
+    this.#rows.push({ images, base, isGone });
     this.#hashes.push(hash);
-    this.#table[at] = this.rows.length;
-    if (this.rows.length * 2 > this.#table.length) this.#grow();
+    this.#table[at] = this.#rows.length;
+    if (this.#rows.length * 2 > this.#table.length) this.#grow();
     return true;
   }
 

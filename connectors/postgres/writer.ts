@@ -154,7 +154,11 @@ export class Writer {
       this.#plans.alterations.take();
       // What makes a change right may come in a later part of the same transaction, or was held in an earlier one.
       const mayYetPass = staysOpen || transaction.holds;
-      const start = !isJoining ? [rollback, ...(staysOpen ? [begin, immediate, savepoint] : [begin, immediate])] : error.wasSent ? [toSavepoint] : [savepoint];
+      const start = !isJoining
+        ? [rollback, ...(staysOpen ? [begin, immediate, savepoint] : [begin, immediate])]
+        : error.wasSent
+          ? [toSavepoint]
+          : [savepoint];
       const isHeld = await this.#writeCarefully(session, { ...frame, before: start, after: staysOpen ? [release] : [] }, mayYetPass);
       if (isHeld && mayYetPass) transaction.holds = true;
       if (!staysOpen && !transaction.holds) await this.#finish(session, partition);
@@ -191,7 +195,10 @@ export class Writer {
     this.#plans.alterations.add(altered);
   }
 
-  async #end(session: Session, { batch, after }: { readonly batch: Pick<SinkBatch, 'partition'>; readonly after: readonly Step[] }): Promise<void> {
+  async #end(
+    session: Session,
+    { batch, after }: { readonly batch: Pick<SinkBatch, 'partition'>; readonly after: readonly Step[] },
+  ): Promise<void> {
     try {
       const results = await session.run(after);
       if (after.includes(commit) && results.at(-1)?.tag !== 'COMMIT') throw notCommitted(batch.partition);

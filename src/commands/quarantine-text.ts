@@ -26,7 +26,8 @@ export function listText(changes: readonly Listed[], nowMs: number, output: Outp
 }
 
 export function changeText(change: QueuedDetail, withValues: boolean, output: Output): string {
-  const { id, state, source, target, partition, key, op, version, transactionId, committedAtUs, firstSeenMs, behind, code, reason } = change;
+  const { id, state, source, target, partition, key, op, version, transactionId, committedAtUs, firstSeenMs, behind, code, reason } =
+    change;
   const lines = [
     `${output.paint('bold', `change ${id}`)}: ${op} of ${source}, ${state}${behind > 0 ? `, ${plural(behind, 'later change')} of its key behind it` : ''}`,
     `target       ${target}`,
@@ -69,14 +70,21 @@ export function outcomeText(outcomes: readonly (QueueOutcome & { readonly id: st
   if (outcomes.length === 0) return 'nothing to retry';
   return outcomes
     .map(({ id, applied, left, code, reason }) =>
-      left === 0 ? `${id}: ${plural(applied, 'change')} applied` : wrap(`${id}: still refused, ${plural(left, 'change')} kept. ${code}: ${reason}`, output.columns),
+      left === 0
+        ? `${id}: ${plural(applied, 'change')} applied`
+        : wrap(`${id}: still refused, ${plural(left, 'change')} kept. ${code}: ${reason}`, output.columns),
     )
     .join('\n');
 }
 
 /** What is gone for ever with this change. */
 export function lossText({ id, op, source, key, behind, state }: QueuedDetail): string {
-  const what = { insert: 'the row is never added', update: 'the row keeps its older values', delete: 'the row stays in the target', read: 'the row is never added' }[op];
+  const what = {
+    insert: 'the row is never added',
+    update: 'the row keeps its older values',
+    delete: 'the row stays in the target',
+    read: 'the row is never added',
+  }[op];
   const rest =
     behind > 0
       ? `, unless ${plural(behind, 'later change')} of its key, tried right after it, can be applied`

@@ -1,5 +1,6 @@
 /** `crossfade quarantine`: what the targets refuse, looked at and dealt with by a person. */
 import { type Config, loadConfig, type ServiceConfig } from '../config.ts';
+import { describeTarget } from '../config-targets.ts';
 import type { Quarantine, QueuedChange, QueueOutcome } from '../core/quarantine-port.ts';
 import type { Logger } from '../core/ports.ts';
 import { makeLogger } from '../runtime/observe.ts';
@@ -19,7 +20,8 @@ export async function quarantine(invocation: Invocation): Promise<ExitCode> {
   if (action === 'list') return list(invocation, config);
   if (action === 'show' || action === 'retry' || action === 'discard') {
     const service = serviceOf(config, flags.text('service'));
-    if (id !== undefined && !/^\d{1,18}$/.test(id)) throw usage(`"${id}" is not the id of a change: \`crossfade quarantine list\` shows them`, see);
+    if (id !== undefined && !/^\d{1,18}$/.test(id))
+      throw usage(`"${id}" is not the id of a change: \`crossfade quarantine list\` shows them`, see);
     return withQuarantine(config, service, (kept) => {
       if (action === 'show') return show(invocation, kept, needed(id, action), service);
       return action === 'retry' ? retry(invocation, kept, id, service) : discard(invocation, kept, needed(id, action), service);
@@ -78,13 +80,25 @@ async function discard({ flags, output }: Invocation, kept: Quarantine, id: stri
   }
   const outcome = await kept.discard(id);
   if (!outcome) throw unknown(id, service);
-  const behind = outcome.applied > 0 ? `; ${plural(outcome.applied, 'later change')} of its key applied` : outcome.left > 0 ? `; ${plural(outcome.left, 'change')} of its key still there` : '';
-  output.out(flags.on('json') ? `${JSON.stringify({ id, ...outcome })}\n` : `discarded ${id}${behind}\n${outcome.reason === undefined ? '' : `${outcome.reason}\n`}`);
+  const behind =
+    outcome.applied > 0
+      ? `; ${plural(outcome.applied, 'later change')} of its key applied`
+      : outcome.left > 0
+        ? `; ${plural(outcome.left, 'change')} of its key still there`
+        : '';
+  output.out(
+    flags.on('json')
+      ? `${JSON.stringify({ id, ...outcome })}\n`
+      : `discarded ${id}${behind}\n${outcome.reason === undefined ? '' : `${outcome.reason}\n`}`,
+  );
   return 0;
 }
 
-const inTable = (table: string | undefined) => ({ source }: QueuedChange) => table === undefined || source === table;
-const keeps = ({ target }: ServiceConfig) => target.kind === 'postgres';
+const inTable =
+  (table: string | undefined) =>
+  ({ source }: QueuedChange) =>
+    table === undefined || source === table;
+const keeps = ({ target }: ServiceConfig) => describeTarget(target.kind).noQuarantine === undefined;
 
 function needed(id: string | undefined, action: string): string {
   if (id === undefined) throw usage(`${action} needs the id of a change: \`crossfade quarantine list\` shows them`, see);
@@ -95,7 +109,13 @@ function needed(id: string | undefined, action: string): string {
 function serviceOf(config: Config, name: string | undefined): ServiceConfig {
   const able = config.services.filter(keeps);
   if (name === undefined && able.length === 1 && able[0]) return able[0];
-  if (name === undefined) throw usage(able.length === 0 ? 'no service of this configuration has a quarantine: only Postgres does' : `which service: --service ${able.map((each) => each.name).join(' or ')}`, see);
+  if (name === undefined)
+    throw usage(
+      able.length === 0
+        ? 'no service of this configuration has a quarantine: only Postgres does'
+        : `which service: --service ${able.map((each) => each.name).join(' or ')}`,
+      see,
+    );
   const service = serviceNamed(config, name);
   if (!keeps(service)) throw usage(`service ${name} has no quarantine: what Redis cannot take stops the service`, see);
   return service;
@@ -109,5 +129,5 @@ async function withQuarantine(config: Config, service: ServiceConfig, work: (kep
   const logger: Logger = makeLogger({ level: 'silent', format: 'json', write: () => {} });
   await using sink = await openSink(config, service, logger);
   if (!sink.quarantine) throw usage(`service ${service.name} has no quarantine`, see);
-  return work(sink.quarantine);
+  return await work(sink.quarantine);
 }

@@ -1,5 +1,6 @@
 /** Is the pipeline well? What a monitor may wake somebody for, in a few words each. */
 import { isSilent } from '../runtime/health.ts';
+import { keptOf } from './status-kept.ts';
 import type { Sample, ServiceSample } from './status-sample.ts';
 import { waitsOf } from './status-waits.ts';
 
@@ -20,13 +21,14 @@ export function reasonsOf({ source, log, services }: Omit<Sample, 'healthy' | 'r
   return [...reasons, ...services.flatMap(serviceReasons)];
 }
 
-function serviceReasons({ name, error, members, trouble, partitions }: ServiceSample): string[] {
+function serviceReasons({ name, error, members, trouble, kept = [], partitions }: ServiceSample): string[] {
   const reasons: string[] = [];
   if (error) reasons.push(error.code);
   if (members?.length === 0) reasons.push('nobody applies');
   for (const member of members ?? []) if (isSilent(member)) reasons.push(`${member.who} shows no sign of life`);
   if (trouble) reasons.push(trouble.code);
   for (const { seconds, text } of waitsOf(partitions)) if (seconds > waitsTooLongSeconds) reasons.push(text);
+  for (const { isPoison, text } of keptOf(kept)) if (isPoison) reasons.push(text);
   for (const { doubt } of partitions) if (doubt) reasons.push(doubt.code);
   return [...new Set(reasons)].map((reason) => `service ${name}: ${reason}`);
 }

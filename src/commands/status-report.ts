@@ -4,6 +4,7 @@ import type { LogMember, PartTrouble } from '../core/log-state.ts';
 import { isSilent } from '../runtime/health.ts';
 import { type Output, table, wrap } from './output.ts';
 import { secondsText } from './run-line.ts';
+import { keptOf } from './status-kept.ts';
 import type { PartitionSample } from './status-partition.ts';
 import type { Sample, ServiceSample, Trouble } from './status-sample.ts';
 import type { Rates } from './status.ts';
@@ -57,6 +58,10 @@ function serviceLines(service: ServiceSample, { atMs }: Sample, rates: Rates, ou
   lines.push(...said(`${lag}${changes}, ${rateText(rates.appliedPerSecond[service.name] ?? 0)}`, '  ', undefined, output));
   for (const { text, seconds } of waitsOf(service.partitions))
     lines.push(...said(`${text} since ${secondsText(seconds)}`, '  ', 'yellow', output));
+  for (const { text, seconds, isPoison } of keptOf(service.kept ?? []))
+    lines.push(
+      ...said(`${text}, the oldest for ${secondsText(seconds)} (crossfade quarantine list)`, '  ', isPoison ? 'red' : 'yellow', output),
+    );
   const doubts = new Map(service.partitions.flatMap(({ doubt }) => (doubt ? [[doubt.code, doubt.message] as const] : [])));
   for (const [code, message] of doubts) lines.push(...said(`${code}: ${message}`, '  ', 'red', output));
   return [...lines, ...partitionLines(service, rates, output)];

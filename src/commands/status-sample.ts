@@ -5,11 +5,13 @@ import { partitionsOf, topicOf } from '../core/partition.ts';
 import type { LogMember, LogState, PartTrouble } from '../core/log-state.ts';
 import type { Finding, Logger } from '../core/ports.ts';
 import type { Log, PartitionId } from '../core/log-port.ts';
+import type { QueueTotals } from '../core/quarantine-port.ts';
 import type { Progress } from '../core/sink-port.ts';
 import { secondsSince } from '../runtime/lag.ts';
 import { type ErrorFields, errorFields } from '../runtime/observe.ts';
 import { openLog, openSink, openSource } from '../wire.ts';
 import { reasonsOf } from './status-health.ts';
+import { type KeptSample, keptSample } from './status-kept.ts';
 import { type Asked, askInTime, closeLater, inTime } from './status-patience.ts';
 import { partitionSample, type PartitionSample } from './status-partition.ts';
 
@@ -53,6 +55,8 @@ export interface ServiceSample {
   readonly lagSeconds?: number;
   readonly lagChanges?: number;
   readonly applied: number;
+  /** What the target refuses, by table; absent where it does not answer. */
+  readonly kept?: readonly KeptSample[];
   readonly partitions: readonly PartitionSample[];
 }
 
@@ -155,11 +159,15 @@ interface ServiceQuestion {
 async function readService({ config, service, logger, log, now }: ServiceQuestion): Promise<ServiceSample> {
   const asked = { what: `the target of service ${service.name}`, code: 'TARGET_UNREACHABLE' } as const;
   let progress: ReadonlyMap<PartitionId, Progress> | Unreachable;
+  let kept: readonly QueueTotals[] = [];
   try {
     progress = await askInTime(
       asked,
       () => openSink(config, service, logger),
-      (sink) => sink.progress(),
+      async (sink) => {
+        kept = (await sink.quarantine?.totals()) ?? [];
+        return sink.progress();
+      },
     );
   } catch (thrown) {
     progress = { error: troubleOf(thrown) };
@@ -177,7 +185,7 @@ async function readService({ config, service, logger, log, now }: ServiceQuestio
       return partitionSample('error' in look ? question : { ...question, look: { ...look, ask: askLog } });
     }),
   );
-  return { ...head, ...totalOf(partitions, 'error' in look), partitions };
+  return { ...head, ...totalOf(partitions, 'error' in look), kept: kept.map((totals) => keptSample(totals, now())), partitions };
 }
 
 /** Who applies it, and what it last ran into. */

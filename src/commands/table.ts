@@ -110,7 +110,8 @@ export const commands: readonly Command[] = [
     usage: [
       'crossfade quarantine list [--service NAME] [--table TABLE] [--all] [--json]',
       'crossfade quarantine show ID [--service NAME] [--values] [--json]',
-      'crossfade quarantine retry ID | --table TABLE | --all [--service NAME] [--json]',
+      'crossfade quarantine retry ID [--service NAME] [--json]',
+      'crossfade quarantine retry --table TABLE | --all [--service NAME] [--json]',
       'crossfade quarantine discard ID [--service NAME] [--yes] [--json]',
     ],
     about: [

@@ -21,7 +21,8 @@ export const attributesAt = 21;
 export const zstd = 4;
 /** Below this many records zstd costs more than it saves (measured: 2–5 times the CPU a record). */
 const compressFromRecords = 40;
-const smallBytes = 64 * 1024;
+/** There may be a thousand partitions, with a row each. */
+const smallBytes = 8 * 1024;
 const largeBytes = 8 * 1024 * 1024;
 
 /** A value that is written where it belongs, so that it is copied once. */
@@ -48,6 +49,10 @@ export class RecordBatchBuilder {
 
   get bytes(): number {
     return this.#length - headerBytes;
+  }
+  /** What it takes of memory, full or empty. */
+  get capacityBytes(): number {
+    return this.#buffer.length;
   }
   get firstVersion(): string {
     return this.#versionAt(this.#firstHeadersAt);

@@ -9,6 +9,7 @@ import type { Logger } from '../core/ports.ts';
 import type { Sink, SinkBatch, WriteOutcome } from '../core/sink-port.ts';
 import { Batches, type BatchParts } from './apply-batch.ts';
 import { ApplyHeld } from './apply-held.ts';
+import { knockEveryMs, knockUntil } from './apply-knock.ts';
 import { ApplyLag } from './apply-lag.ts';
 import { ApplyProgress, type ProgressParts } from './apply-progress.ts';
 import { ApplyWaits } from './apply-waits.ts';
@@ -21,9 +22,6 @@ export interface ApplyParts extends BatchParts, ProgressParts {
   readonly openLog: () => Promise<Log>;
   readonly openSink: () => Promise<Sink>;
 }
-
-/** How often a partition that waits at a barrier asks whether it may go on. */
-const knockEveryMs = 100;
 
 export async function applySession(parts: ApplyParts, run: Run): Promise<void> {
   await using log = await parts.openLog();
@@ -58,19 +56,6 @@ export async function applySession(parts: ApplyParts, run: Run): Promise<void> {
 /** Made once: an abort without a reason makes an error with its stack each time. */
 const sessionOver = new Error('the session is over');
 
-/** While nothing comes, what waits at a barrier may be freed by other workers. */
-async function knockUntil(next: Promise<unknown>, session: ApplySession, sleep: NonNullable<ApplyParts['sleep']>): Promise<void> {
-  if (!session.waits) return;
-  const came = new AbortController();
-  const stop = () => came.abort(sessionOver);
-  // Its failure is met by whoever awaits it.
-  void next.then(stop, stop);
-  while (!came.signal.aborted && session.waits) {
-    await sleep(knockEveryMs, came.signal);
-    if (!came.signal.aborted) await session.knock();
-  }
-}
-
 /** Delivered and not all handed to the sink: it waits at a barrier, or is being written. */
 interface InHand {
   readonly runs: LogRecord[][];
@@ -97,6 +82,7 @@ class ApplySession {
   /** Of those in hand, the ones that stand before a barrier; each is paused, so that it holds two deliveries at most. */
   readonly #waiting = new Set<PartitionId>();
   #knockedAtMs = 0;
+  #wake: (() => void) | undefined;
   /** A claim comes while a delivery is waited for or written, and so does a knock: never two at once. */
   #turn: Promise<unknown> = Promise.resolve();
   /** What was handed to the sink last; the next delivery is read and made ready meanwhile. */
@@ -121,6 +107,12 @@ class ApplySession {
 
   get waits(): boolean {
     return this.#waiting.size > 0 || this.#held.waits;
+  }
+
+  woken(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
   }
 
   claim(partitions: readonly PartitionId[]): Promise<ReadPlaces> {
@@ -158,6 +150,7 @@ class ApplySession {
     faultPoint('apply:claimed');
     this.#run.ready();
     this.#parts.logger.info({ service, partitions: places.size }, 'partitions claimed');
+    if (this.waits) this.#wake?.();
     return places;
   }
 

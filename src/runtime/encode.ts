@@ -40,6 +40,8 @@ interface Route {
   count: number;
 }
 
+/** Memory that is kept in builders for what comes next; more than that was needed only once, by a peak. */
+const spareBytesMax = 8 * 1024 * 1024;
 /** More than the framing of one record in its batch, and the `open` header that a cut may add. */
 const framingBytes = 64;
 
@@ -62,6 +64,7 @@ export class Encoder {
   readonly #filling: Slot[] = [];
   readonly #holding: Slot[] = [];
   readonly #spare: RecordBatchBuilder[] = [];
+  #spareBytes = 0;
   #schema: TableSchema | undefined;
   #route: Route | undefined;
   #transaction: Transaction | undefined;
@@ -111,7 +114,9 @@ export class Encoder {
   recycle(appends: readonly Append[]): void {
     for (const { batch } of appends) {
       batch.reset();
-      if (this.#spare.length < spareMax) this.#spare.push(batch);
+      if (this.#spareBytes + batch.capacityBytes > spareBytesMax) continue;
+      this.#spareBytes += batch.capacityBytes;
+      this.#spare.push(batch);
     }
   }
 
@@ -210,13 +215,20 @@ export class Encoder {
     if (builder !== undefined && builder.bytes + bytes > this.#batchBytesMax) {
       if (builder.lastTransactionId === transactionId) builder.openLast();
       this.#full.push({ partition: slot.id, batch: builder });
-      builder = slot.builder = this.#spare.pop() ?? new RecordBatchBuilder();
+      builder = slot.builder = this.#newBuilder();
     } else if (builder === undefined) {
-      builder = slot.builder = this.#spare.pop() ?? new RecordBatchBuilder();
+      builder = slot.builder = this.#newBuilder();
       this.#filling.push(slot);
     }
     builder.add(this.#nowMs, key, value, headers, transactionId);
     this.#bytes += bytes;
+  }
+
+  #newBuilder(): RecordBatchBuilder {
+    const spare = this.#spare.pop();
+    if (!spare) return new RecordBatchBuilder();
+    this.#spareBytes -= spare.capacityBytes;
+    return spare;
   }
 
   #routeOf(schema: TableSchema): Route {
@@ -239,6 +251,3 @@ export class Encoder {
     return slot;
   }
 }
-
-/** Builders that are kept for what comes next; more than that were needed only once, by a peak. */
-const spareMax = 64;

@@ -8,7 +8,7 @@ const silentAfterSeconds = 5;
 export const isSilent = ({ silentSeconds }: LogMember): boolean => silentSeconds > silentAfterSeconds;
 
 /** A thread that posts nothing for so many ticks of the main thread is stuck; ticks stop with us, so our own sleep blames nobody. */
-export const stuckAfterTicks = 10;
+const stuckAfterTicks = 10;
 
 export interface ThreadLife {
   readonly name: string;

@@ -8,7 +8,7 @@ import { troublesOf } from './health.ts';
 import type { ServiceLag } from './lag-watch.ts';
 import type { Totals } from './observe.ts';
 
-export interface LagObjective {
+interface LagObjective {
   readonly service: string;
   readonly objectiveSeconds: number;
   /** The webhook; undefined: the log and the metric say it. */
@@ -40,7 +40,7 @@ interface Watched extends LagObjective {
 }
 
 /** The note at the log by which other processes, and the next life of this one, know that a breach was said. */
-export const lagPart = (service: string): string => `lag ${service}`;
+const lagPart = (service: string): string => `lag ${service}`;
 
 export class LagAlerts {
   readonly #parts: LagAlertsParts;

@@ -9,7 +9,7 @@ import { clockOffsetUs, type Lag, secondsSince, visibleThroughUs } from './lag.t
 import { type Run, sleepUnlessAborted } from './loop.ts';
 import type { Totals } from './observe.ts';
 
-export interface WatchedPartition {
+interface WatchedPartition {
   readonly partition: PartitionId;
   /** The service's tables that travel in it, as `db.table`. */
   readonly tables: readonly string[];
@@ -19,7 +19,7 @@ export interface WatchedService {
   readonly partitions: readonly WatchedPartition[];
 }
 
-export interface PartitionLag extends Lag, WatchedPartition {}
+interface PartitionLag extends Lag, WatchedPartition {}
 /** `seconds`: of the partition that is worst off; undefined as soon as one is unknown. */
 export interface ServiceLag extends Lag {
   readonly service: string;

@@ -101,7 +101,7 @@ export interface ServiceTotals {
   kept: { readonly held: number; readonly quarantined: number } | undefined;
 }
 /** What a service last told of a partition. */
-export interface Standing {
+interface Standing {
   /** When the oldest change that is not visible was committed in the source. */
   readonly sinceUs: number;
   readonly changes: number;

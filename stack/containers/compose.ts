@@ -35,7 +35,7 @@ export async function proveCompose(podman: Podman, proof: Proof, log: Log): Prom
       await claim('Crossfade started when its four servers were healthy', () => startedLast(project, healthy));
       if (logKind === 'kafka') await proveSurroundings(podman, project, claim);
       await proveRows(project, claim);
-    } else log(await logsOf(project, 40));
+    } else log(await logsOf(project, 8));
     await claim('`docker compose down --volumes` leaves nothing', () => leavesNothing(podman, project));
   }
 }
@@ -75,7 +75,7 @@ async function proveRows(project: ComposeProject, claim: Claim): Promise<void> {
 
 async function comeUp(project: ComposeProject, healthy: SinceMs): Promise<string> {
   const startedMs = Date.now();
-  const up = await outcome(project.compose('--progress=plain', 'up', '--detach', '--no-build', '--wait', '--wait-timeout', '240'));
+  const up = await outcome(project.compose('--progress=plain', 'up', '--detach', '--no-build', '--wait', '--wait-timeout', '400'));
   must(up.code === 0, up.output.trimEnd().split('\n').slice(-12).join('\n'));
   const after = [...SERVERS, 'crossfade'].map((service) => {
     const sinceMs = healthy(service);
@@ -127,12 +127,15 @@ async function isNode(project: ComposeProject): Promise<string> {
 
 async function answersMonitors({ ports }: ComposeProject): Promise<string> {
   const bytes: string[] = [];
-  for (const path of ['/readyz', '/status', '/metrics']) {
-    const answer = await fetch(`http://127.0.0.1:${ports.CROSSFADE_PORT}${path}`, { signal: AbortSignal.timeout(10_000) });
-    const body = await answer.text();
-    must(answer.status === 200, `${path} answers ${answer.status}: ${body.slice(0, 300)}`);
-    bytes.push(`${path} ${body.length} bytes`);
-  }
+  for (const path of ['/readyz', '/status', '/metrics'])
+    // Alive comes before ready: what was just started answers 503 for some seconds, with the reason.
+    await until(`status 200 of ${path}`, 120, async () => {
+      const answer = await fetch(`http://127.0.0.1:${ports.CROSSFADE_PORT}${path}`, { signal: AbortSignal.timeout(10_000) });
+      const body = await answer.text();
+      if (answer.status !== 200) throw new Error(`${answer.status}: ${body.slice(0, 300)}`);
+      bytes.push(`${path} ${body.length} bytes`);
+      return true;
+    });
   return bytes.join(', ');
 }
 
@@ -197,7 +200,7 @@ async function leavesNothing(podman: Podman, project: ComposeProject): Promise<s
 
 async function arrive(shop: Shop, orders: readonly string[], stock: Readonly<Record<string, string>>): Promise<void> {
   await arrived(shop, (found) => found.join('\n') === orders.join('\n'));
-  await until(`the stock ${JSON.stringify(stock)} in Redis`, 60, async () => {
+  await until(`the stock ${JSON.stringify(stock)} in Redis`, 120, async () => {
     const found = await Promise.all(Object.keys(stock).map((sku) => shop.quantity(sku)));
     return found.join() === Object.values(stock).join() ? true : undefined;
   });
@@ -206,7 +209,7 @@ async function arrive(shop: Shop, orders: readonly string[], stock: Readonly<Rec
 async function arrived(shop: Shop, isThere: (orders: readonly string[]) => boolean): Promise<string> {
   let last: readonly string[] = [];
   try {
-    return await until('the orders in Postgres', 60, async () => {
+    return await until('the orders in Postgres', 120, async () => {
       last = await shop.orders();
       return isThere(last) ? `${last.length} orders` : undefined;
     });

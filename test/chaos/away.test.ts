@@ -16,7 +16,7 @@ describe.each(logKinds)(`servers that are away for ${awaySeconds} s, seed ${seed
   beforeAll(async () => {
     console.info(`chaos: servers away, log ${log}, seed ${seed}`);
     rig = await openRig(seed, { log, behindProxies: true, pauseMs: 20 });
-  });
+  }, 300_000);
   afterAll(async () => {
     await rig?.[Symbol.asyncDispose]();
   });

@@ -11,7 +11,7 @@ describe.each(logKinds)(`kill -9 at every fault point, seed ${seed}, log %s`, (l
   let rig: Rig;
   beforeAll(async () => {
     rig = await openRig(seed, { log });
-  });
+  }, 300_000);
   afterAll(async () => {
     await rig?.[Symbol.asyncDispose]();
   });

@@ -10,7 +10,7 @@ describe.each(logKinds)(`frozen processes, seed ${seed}, log %s`, (log) => {
   let rig: Rig;
   beforeAll(async () => {
     rig = await openRig(seed, { log });
-  });
+  }, 300_000);
   afterAll(async () => {
     await rig?.[Symbol.asyncDispose]();
   });

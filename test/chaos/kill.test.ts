@@ -24,7 +24,7 @@ describe.each(logKinds)(`kill -9, ${kills} times each, seed ${seed}, log %s`, (l
   beforeAll(async () => {
     console.info(`chaos: log ${log}, seed ${seed}, ${kills} kills of each kind, ${bulkRows} rows in one transaction`);
     rig = await openRig(seed, { log });
-  });
+  }, 300_000);
   afterAll(async () => {
     await rig?.[Symbol.asyncDispose]();
   });

@@ -10,7 +10,8 @@ import { openRig, type Rig } from './rig/rig.ts';
 import { pause, until } from './rig/wait.ts';
 
 const services = ['books', 'shelf'] as const;
-const objectiveSeconds = 5;
+/** A breach is told when it has lasted for five seconds. */
+const objectiveSeconds = Math.min(60, stallSeconds / 2);
 /** Of one process, and what may come on top of it while the target stands still: noise of a heap, not a row of what waits. */
 const ceilingMb = 300;
 const noiseMb = 40;
@@ -29,14 +30,13 @@ describe.each(logKinds)(`targets that stand still for ${stallSeconds} s, seed ${
     const more = `lag: { objective: ${objectiveSeconds}s, alert: '${webhook.url}' }\n`;
     await using rig = await openRig(seed, { log, more, captureArgs: ['--http', door], pauseMs: 10 });
     await warm(rig);
+    await untilCalm(rig, door);
+    // A slow machine may have been late before, and that was told too.
+    const told = webhook.events.length;
     const looks = await stall(rig, door);
+    await untilCalm(rig, door);
     await until(
-      async () => Object.values(await lagsAt(door)).every((seconds) => seconds < objectiveSeconds),
-      60_000 + 2 * stallSeconds * 1000,
-      async () => `the lag falls back\n${await rig.logs()}`,
-    );
-    await until(
-      () => services.every((service) => webhook.heard(service).length >= 2),
+      () => services.every((service) => webhook.heard(service, told).length >= 2),
       60_000,
       () => `breach and recovery are told: ${JSON.stringify(webhook.events)}`,
     );
@@ -45,7 +45,7 @@ describe.each(logKinds)(`targets that stand still for ${stallSeconds} s, seed ${
     expect(comparison.differences.slice(0, 10), await rig.logs()).toEqual([]);
     expect(rig.ends(), await rig.logs()).toEqual([]);
     for (const service of services) {
-      expect(webhook.heard(service), service).toEqual(['lag_breached', 'lag_recovered']);
+      expect(webhook.heard(service, told), service).toEqual(['lag_breached', 'lag_recovered']);
       const grown = looks.map(({ lag }) => lag[service] ?? -1);
       const shrinks = grown.findIndex((seconds, index) => index > 0 && seconds <= (grown[index - 1] ?? 0));
       expect(shrinks, `${service}: ${grown.map((seconds) => seconds.toFixed(1)).join(' ')}`).toBe(-1);
@@ -70,6 +70,15 @@ async function warm(rig: Rig): Promise<void> {
   );
 }
 
+/** No service is late, and no breach is open. */
+async function untilCalm(rig: Rig, door: string): Promise<void> {
+  const calm = async () => {
+    const text = await metricsAt(door);
+    return lagsIn(text).every(([, seconds]) => seconds < objectiveSeconds / 2) && !/^crossfade_lag_objective_breached\{.*\} 1$/m.test(text);
+  };
+  await until(calm, 120_000 + 2 * stallSeconds * 1000, async () => `the lag falls back\n${await rig.logs()}`);
+}
+
 /** Postgres is frozen, Redis is down; one look about every second. */
 async function stall({ stack, workload, capture, books, shelf }: Rig, door: string): Promise<Look[]> {
   const { postgres, redis } = stack.servers;
@@ -82,7 +91,7 @@ async function stall({ stack, workload, capture, books, shelf }: Rig, door: stri
       await pause(Math.max(1000, stallSeconds * 10));
       const processes = { capture, books, shelf };
       const rssMb = Object.fromEntries(Object.entries(processes).map(([name, { pid = 0 }]) => [name, rssMbOf(pid)]));
-      looks.push({ seconds: (Date.now() - startedMs) / 1000, lag: await lagsAt(door), rssMb });
+      looks.push({ seconds: (Date.now() - startedMs) / 1000, lag: Object.fromEntries(lagsIn(await metricsAt(door))), rssMb });
     }
   } finally {
     await postgres.kill('SIGCONT');
@@ -102,19 +111,22 @@ function expectFlat(looks: readonly Look[]): void {
   }
 }
 
+async function metricsAt(door: string): Promise<string> {
+  return await (await fetch(`http://${door}/metrics`, { signal: AbortSignal.timeout(10_000) })).text();
+}
+
 /** Of every service, in seconds, as a monitor reads it. */
-async function lagsAt(door: string): Promise<Record<string, number>> {
-  const answer = await fetch(`http://${door}/metrics`, { signal: AbortSignal.timeout(5000) });
-  const text = await answer.text();
-  const lags = [...text.matchAll(/^crossfade_service_lag_seconds\{service="(\w+)"\} (\S+)$/gm)];
+function lagsIn(text: string): (readonly [string, number])[] {
+  const lags = [...text.matchAll(/^crossfade_service_lag_seconds\{service="(\w+)"[^}]*\} (\S+)$/gm)];
   expect(lags.length, text.slice(0, 2000)).toBe(services.length);
-  return Object.fromEntries(lags.map(([, service = '', seconds]) => [service, Number(seconds)]));
+  return lags.map(([, service = '', seconds]) => [service, Number(seconds)]);
 }
 
 interface Webhook extends AsyncDisposable {
   readonly url: string;
   readonly events: readonly { readonly event: string; readonly service: string }[];
-  heard(service: string): string[];
+  /** Of one service, behind so many of all. */
+  heard(service: string, from: number): string[];
 }
 
 async function startWebhook(): Promise<Webhook> {
@@ -132,7 +144,11 @@ async function startWebhook(): Promise<Webhook> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`,
     events,
-    heard: (service) => events.filter((one) => one.service === service).map(({ event }) => event),
+    heard: (service, from) =>
+      events
+        .slice(from)
+        .filter((one) => one.service === service)
+        .map(({ event }) => event),
     [Symbol.asyncDispose]: async () => {
       server.close();
       server.closeAllConnections();

@@ -121,7 +121,7 @@ async function work(random: ReturnType<typeof seededRandom>, statements: number)
 }
 
 describe.each(logKinds)(`TRUNCATE under fire, seed ${seed}, log %s`, (log) => {
-  beforeAll(() => begin(log));
+  beforeAll(() => begin(log), 300_000);
   afterAll(end);
 
   it('G1 G2 G3 G4: tables that are truncated in a stream of three partitions, workers killed at every point', async () => {

@@ -18,19 +18,6 @@ export interface ProduceCode {
   readonly stored: boolean;
 }
 
-export interface KafkaProxy extends AsyncDisposable {
-  readonly url: string;
-  /** Decides on each request of that kind (0 is Produce); counts from 0. */
-  onRequest(apiKey: number, decide: (count: number) => Fault): void;
-  /** How many of its decisions were a fault. */
-  readonly faults: number;
-  /** Requests that are `late` wait until this is resolved, instead of a moment. */
-  lateUntil: Promise<void> | undefined;
-  /** All connections end now; new ones are refused until `up`. */
-  down(): void;
-  up(): void;
-}
-
 const metadataKey = 3;
 const coordinatorKey = 10;
 const lateMs = 30;
@@ -43,100 +30,124 @@ interface Pipe {
   frozen: boolean;
 }
 
+interface Decider {
+  count: number;
+  readonly decide: (count: number) => Fault;
+}
+
 export async function startKafkaProxy(brokerUrl: string): Promise<KafkaProxy> {
-  const [host = '', brokerPort = ''] = brokerUrl.split(':');
-  const pipes = new Set<Pipe>();
-  const deciders = new Map<number, { count: number; decide: (count: number) => Fault }>();
-  let port = 0;
-  let faults = 0;
-  let refusing = false;
-  const addressOf = (number: number) => {
-    const bytes = Buffer.alloc(host.length + 4);
-    bytes.write(host);
-    bytes.writeInt32BE(number, host.length);
-    return bytes;
-  };
-  const fromClient = (pipe: Pipe, frame: Buffer): void => {
-    const apiKey = frame.readInt16BE(4);
-    const correlationId = frame.readInt32BE(8);
-    pipe.apiKeys.set(correlationId, apiKey);
-    const decider = deciders.get(apiKey);
-    const fault = decider?.decide(decider.count++) ?? 'pass';
-    if (fault !== 'pass') faults += 1;
-    if (fault === 'before') return end(pipe);
-    if (fault === 'late') {
-      pipe.client.destroy();
-      pipes.delete(pipe);
-      void (proxy.lateUntil ?? sleep(lateMs)).then(() => pipe.broker.end(frame));
-      return;
-    }
-    if (typeof fault === 'object' && !fault.stored) {
-      pipe.apiKeys.delete(correlationId);
-      pipe.client.write(refusal(frame, correlationId, fault.code));
-      return;
-    }
-    if (fault !== 'pass') pipe.losing.set(correlationId, fault);
-    pipe.broker.write(frame);
-  };
-  const fromBroker = (pipe: Pipe, frame: Buffer): void => {
-    const correlationId = frame.readInt32BE(4);
-    const apiKey = pipe.apiKeys.get(correlationId);
-    pipe.apiKeys.delete(correlationId);
-    const losing = pipe.losing.get(correlationId);
-    if (losing === 'after') return end(pipe);
-    if (losing === 'freeze') pipe.frozen = true;
-    if (typeof losing === 'object') setCodes(frame, losing.code);
-    if (pipe.frozen) return;
-    if (apiKey === metadataKey || apiKey === coordinatorKey) replaceAll(frame, addressOf(Number(brokerPort)), addressOf(port));
-    pipe.client.write(frame);
-  };
-  const end = (pipe: Pipe): void => {
-    pipe.client.destroy();
-    pipe.broker.destroy();
-    pipes.delete(pipe);
-  };
-  const server = createServer((client) => {
-    if (refusing) return client.destroy();
-    const broker = connect(Number(brokerPort), host);
+  const proxy = new KafkaProxy(brokerUrl);
+  await proxy.listen();
+  return proxy;
+}
+
+export class KafkaProxy implements AsyncDisposable {
+  /** How many decisions were a fault. */
+  faults = 0;
+  /** Requests that are `late` wait until this is resolved, instead of a moment. */
+  lateUntil: Promise<void> | undefined;
+  readonly #host: string;
+  readonly #brokerPort: number;
+  readonly #server = createServer((client) => this.#join(client));
+  readonly #pipes = new Set<Pipe>();
+  readonly #deciders = new Map<number, Decider>();
+  #port = 0;
+
+  constructor(brokerUrl: string) {
+    const [host = '', port = ''] = brokerUrl.split(':');
+    this.#host = host;
+    this.#brokerPort = Number(port);
+  }
+
+  get url(): string {
+    return `127.0.0.1:${this.#port}`;
+  }
+
+  /** Decides on each request of that kind (0 is Produce); counts from 0. */
+  onRequest(apiKey: number, decide: (count: number) => Fault): void {
+    this.#deciders.set(apiKey, { count: 0, decide });
+  }
+
+  async listen(): Promise<void> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    const address = this.#server.address();
+    this.#port = typeof address === 'object' && address ? address.port : 0;
+  }
+
+  #join(client: Socket): void {
+    const broker = connect(this.#brokerPort, this.#host);
     const pipe: Pipe = { client, broker, apiKeys: new Map(), losing: new Map(), frozen: false };
-    pipes.add(pipe);
+    this.#pipes.add(pipe);
     for (const socket of [client, broker]) {
       socket.setNoDelay(true);
       socket.on('error', () => socket.destroy());
     }
-    inFrames(client, (frame) => fromClient(pipe, frame));
-    inFrames(broker, (frame) => fromBroker(pipe, frame));
+    inFrames(client, (frame) => this.#fromClient(pipe, frame));
+    inFrames(broker, (frame) => this.#fromBroker(pipe, frame));
     client.on('end', () => {
-      if (pipes.has(pipe)) end(pipe);
+      // One whose request is late keeps its way to the broker.
+      if (this.#pipes.has(pipe)) this.#end(pipe);
     });
-    broker.on('close', () => end(pipe));
-    return undefined;
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  port = typeof address === 'object' && address ? address.port : 0;
-  const proxy: KafkaProxy = {
-    url: `127.0.0.1:${port}`,
-    lateUntil: undefined,
-    onRequest: (apiKey, decide) => void deciders.set(apiKey, { count: 0, decide }),
-    get faults() {
-      return faults;
-    },
-    down: () => {
-      refusing = true;
-      for (const pipe of pipes) end(pipe);
-    },
-    up: () => {
-      refusing = false;
-    },
-    [Symbol.asyncDispose]: async () => {
-      for (const pipe of pipes) end(pipe);
-      server.close();
-      await once(server, 'close');
-    },
-  };
-  return proxy;
+    broker.on('close', () => this.#end(pipe));
+  }
+
+  #fromClient(pipe: Pipe, frame: Buffer): void {
+    const apiKey = frame.readInt16BE(4);
+    const correlationId = frame.readInt32BE(8);
+    const decider = this.#deciders.get(apiKey);
+    const fault = decider?.decide(decider.count++) ?? 'pass';
+    if (fault !== 'pass') this.faults += 1;
+    if (fault === 'before') return this.#end(pipe);
+    if (fault === 'late') return this.#delay(pipe, frame);
+    if (typeof fault === 'object' && !fault.stored) return void pipe.client.write(refusal(frame, correlationId, fault.code));
+    pipe.apiKeys.set(correlationId, apiKey);
+    if (fault !== 'pass') pipe.losing.set(correlationId, fault);
+    pipe.broker.write(frame);
+  }
+
+  #delay(pipe: Pipe, frame: Buffer): void {
+    pipe.client.destroy();
+    this.#pipes.delete(pipe);
+    void (this.lateUntil ?? sleep(lateMs)).then(() => pipe.broker.end(frame));
+  }
+
+  #fromBroker(pipe: Pipe, frame: Buffer): void {
+    const correlationId = frame.readInt32BE(4);
+    const apiKey = pipe.apiKeys.get(correlationId);
+    pipe.apiKeys.delete(correlationId);
+    const losing = pipe.losing.get(correlationId);
+    if (losing === 'after') return this.#end(pipe);
+    if (losing === 'freeze') pipe.frozen = true;
+    if (pipe.frozen) return;
+    if (typeof losing === 'object') setCodes(frame, losing.code);
+    if (apiKey === metadataKey || apiKey === coordinatorKey) this.#readdress(frame);
+    pipe.client.write(frame);
+  }
+
+  /** What the broker says of itself becomes us. */
+  #readdress(frame: Buffer): void {
+    const [own, ours] = [this.#brokerPort, this.#port].map((port) => {
+      const bytes = Buffer.alloc(this.#host.length + 4);
+      bytes.write(this.#host);
+      bytes.writeInt32BE(port, this.#host.length);
+      return bytes;
+    });
+    if (!own || !ours) return;
+    for (let at = frame.indexOf(own); at >= 0; at = frame.indexOf(own, at + ours.length)) ours.copy(frame, at);
+  }
+
+  #end(pipe: Pipe): void {
+    pipe.client.destroy();
+    pipe.broker.destroy();
+    this.#pipes.delete(pipe);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const pipe of this.#pipes) this.#end(pipe);
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
 }
 
 /** Whole frames, with their length in front. */
@@ -156,10 +167,6 @@ function inFrames(socket: Socket, take: (frame: Buffer) => void): void {
       take(Buffer.from(all.subarray(0, length)));
     }
   });
-}
-
-function replaceAll(frame: Buffer, wanted: Buffer, by: Buffer): void {
-  for (let at = frame.indexOf(wanted); at >= 0; at = frame.indexOf(wanted, at + by.length)) by.copy(frame, at);
 }
 
 /** The codes in an answer to Produce v7. */

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Server } from '../../stack/server.ts';
 import type { Stack } from '../../stack/stack.ts';
 import { privateStack } from '../support/servers.ts';
 import { makeTopic, openTestProducer, writeAcross } from './kafka-topic.ts';
@@ -25,12 +26,12 @@ describe('a broker that ends in the middle', () => {
       let acknowledged = 0;
       let over = false;
       const done = (count: number) => ((acknowledged = count), over);
-      const writing = writeAcross(broker.url, topic, { outstanding, done, timing: { giveUp: 120_000 } });
+      const writing = writeAcross(broker.url, topic, { outstanding, done, timing: { giveUp: 240_000 } });
       for (const how of ['SIGTERM', 'SIGKILL', 'SIGTERM', 'SIGKILL'] as const) {
         const before = acknowledged;
         await until('rows are acknowledged', () => acknowledged > before + 500, 60_000);
         await broker.kill(how);
-        await broker.start();
+        await startAgain(broker);
       }
       const before = acknowledged;
       await until('rows are acknowledged again', () => acknowledged > before + 500, 60_000);
@@ -39,7 +40,7 @@ describe('a broker that ends in the middle', () => {
       console.log(`${outstanding} outstanding: ${written} rows, begun again for ${endings.join(', ') || 'nothing'}`);
       expect(await topic.read(partition)).toEqual(range(0, written));
     },
-    400_000,
+    600_000,
   );
 });
 
@@ -54,7 +55,8 @@ describe.skipIf(!mayMount())('a full disk', () => {
   }, 180_000);
   afterAll(async () => {
     await stack[Symbol.asyncDispose]();
-    execFileSync('umount', [folder]);
+    // Lazily: the broker's process may take a moment to let go of it.
+    execFileSync('umount', ['-l', folder]);
     rmSync(folder, { recursive: true });
   });
 
@@ -67,24 +69,41 @@ describe.skipIf(!mayMount())('a full disk', () => {
     let acknowledged = 0;
     {
       await using writer = await openTestProducer(broker.url, topic, { timing: { giveUp: 3000, answer: 3000 } });
-      let refused: unknown;
-      while (refused === undefined) {
-        const upTo = acknowledged + 1;
-        await writer.send(partition, rows(acknowledged, upTo, { valueBytes: 2 * 1024 * 1024 })).then(
-          () => (acknowledged = upTo),
-          (error: unknown) => (refused = error),
-        );
-      }
+      const refused = await untilRefused(async () => {
+        await writer.send(partition, rows(acknowledged, acknowledged + 1, { valueBytes: 2 * 1024 * 1024 }));
+        acknowledged += 1;
+      });
       expect(refused).toMatchObject({ fault: 'retry', code: expect.stringMatching(/^LOG_(?:FULL|UNREACHABLE)$/) });
     }
     expect(acknowledged).toBeGreaterThan(2);
     rmSync(filler);
     await broker.kill('SIGKILL');
-    await broker.start();
+    await startAgain(broker);
     const { rows: written } = await writeAcross(broker.url, topic, { outstanding: 5, done: (count) => count > acknowledged + 100 });
     expect(await topic.read(partition)).toEqual(range(0, written));
-  }, 240_000);
+  }, 400_000);
 });
+
+/** On a machine that is busy with other things a broker may need more than the minute that it is given. */
+async function startAgain(broker: Server): Promise<void> {
+  for (let left = 3; ; left -= 1) {
+    try {
+      return await broker.start();
+    } catch (error) {
+      if (left === 0) throw error;
+    }
+  }
+}
+
+async function untilRefused(work: () => Promise<void>): Promise<unknown> {
+  for (;;) {
+    try {
+      await work();
+    } catch (error) {
+      return error;
+    }
+  }
+}
 
 /** Only where this user may make a small file system. */
 function mayMount(): boolean {

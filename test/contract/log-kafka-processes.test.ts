@@ -13,6 +13,7 @@ import { collect, numberOf, range, rows, until } from './log-rows.ts';
 
 const wide: StreamSpec = { topic: 'shop.wide', partitions: 12 };
 
+const shown = (shares: readonly number[]) => [...shares].sort((a, b) => a - b).join(', ');
 const shortTiming = { ...kafkaTestTiming, heartbeat: 300 };
 
 async function harnessOf(
@@ -57,10 +58,14 @@ test('G2, G3: members of a group join, leave, freeze and die under load: every r
   const load = new Stream(writer, partitions);
   const start = () => new KafkaChild(order('read'), target.hear);
   const shared = (shares: readonly number[], ...children: KafkaChild[]) =>
-    until(`shares ${shares.join(', ')}, not ${target.sharesOf(children).join(', ')}`, () => target.sharesOf(children).sort().join() === [...shares].sort().join(), 30_000);
+    until(`shares ${shown(shares)}`, () => shown(target.sharesOf(children)) === shown(shares), 30_000);
   const goesOn = async (what: string) => {
     const before = new Map([...target.written].map(([partition, numbers]) => [partition, numbers.length]));
-    await until(`all partitions go on ${what}`, () => partitions.every((each) => (target.written.get(each)?.length ?? 0) > (before.get(each) ?? 0)), 30_000);
+    await until(
+      `all partitions go on ${what}`,
+      () => partitions.every((each) => (target.written.get(each)?.length ?? 0) > (before.get(each) ?? 0)),
+      30_000,
+    );
   };
 
   const one = start();

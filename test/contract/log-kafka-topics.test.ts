@@ -22,7 +22,8 @@ async function harnessOf(streams: readonly StreamSpec[] = [peopleStream]): Promi
   return harness;
 }
 
-const told = (findings: readonly Finding[]) => findings.map(({ level, code, message }) => `${level} ${code} ${message.split(/[ :]/)[0]}`).sort();
+const told = (findings: readonly Finding[]) =>
+  findings.map(({ level, code, message }) => `${level} ${code} ${message.split(/[ :]/)[0]}`).sort();
 
 async function alter(harness: KafkaHarness, topic: string, settings: Readonly<Record<string, string>>): Promise<void> {
   const admin = await harness.cluster.admin();
@@ -41,7 +42,9 @@ describe('check and state', () => {
     expect(await log.at(people, 0)).toBeUndefined();
     expect(await harness.ourTopics()).toEqual([]);
     await using _writer = await log.lead(never);
-    expect((await harness.ourTopics()).sort()).toEqual([harness.names.control, harness.names.notes, harness.names.topic('shop.people')].sort());
+    expect((await harness.ourTopics()).sort()).toEqual(
+      [harness.names.control, harness.names.notes, harness.names.topic('shop.people')].sort(),
+    );
     expect(await log.check()).toEqual([]);
   });
 
@@ -50,7 +53,12 @@ describe('check and state', () => {
     const log = await harness.open();
     await (await log.lead(never))[Symbol.asyncDispose]();
     const topic = harness.names.topic('shop.people');
-    await alter(harness, topic, { 'cleanup.policy': 'compact', 'unclean.leader.election.enable': 'true', 'retention.ms': '1000000', 'retention.bytes': '5000000' });
+    await alter(harness, topic, {
+      'cleanup.policy': 'compact',
+      'unclean.leader.election.enable': 'true',
+      'retention.ms': '1000000',
+      'retention.bytes': '5000000',
+    });
     await alter(harness, harness.names.control, { 'cleanup.policy': 'delete' });
     await until('the broker knows', async () => (await log.check()).length >= 6);
     const findings = await log.check();
@@ -78,8 +86,15 @@ describe('check and state', () => {
     // The rows of these tests are of 1970.
     const sixtyYearsMs = 60 * 365 * 24 * 3_600_000;
     await alter(harness, harness.names.topic('shop.orders'), { 'retention.ms': String(sixtyYearsMs) });
-    await until('the broker knows', async () => (await log.check()).some(({ code, where }) => code === 'LOG_LOST_HISTORY' && where.startsWith('service slow')));
-    const nowhere = await openKafkaLog(kafkaSettings(`127.0.0.1:${await freePort()}`), { pipeline: 'shop', streams: [ordersStream], codec, logger: quiet });
+    await until('the broker knows', async () =>
+      (await log.check()).some(({ code, where }) => code === 'LOG_LOST_HISTORY' && where.startsWith('service slow')),
+    );
+    const nowhere = await openKafkaLog(kafkaSettings(`127.0.0.1:${await freePort()}`), {
+      pipeline: 'shop',
+      streams: [ordersStream],
+      codec,
+      logger: quiet,
+    });
     onTestFinished(() => nowhere[Symbol.asyncDispose]());
     expect((await nowhere.check()).map(({ code }) => code)).toEqual(['LOG_UNREACHABLE']);
   });
@@ -118,10 +133,17 @@ describe('topics under other people’s hands', () => {
     foreign.writeInt16BE(1, 21);
     foreign.writeUInt32BE(codec.crc32c(foreign.subarray(21)) >>> 0, 17);
     const leaderOf = harness.names.partition(people);
-    const [answer] = await harness.cluster.ask({ leaderOf }, produceRequest([{ topic: topicOf(leaderOf), partition: 0, bytes: foreign }], 5000));
+    const [answer] = await harness.cluster.ask(
+      { leaderOf },
+      produceRequest([{ topic: topicOf(leaderOf), partition: 0, bytes: foreign }], 5000),
+    );
     const reader = consume(log, 'g');
     await reader.ended;
-    expect(reader.error).toMatchObject({ code: 'LOG_CORRUPT', fault: 'fatal', message: expect.stringContaining(`@${answer?.baseOffset}: its compression 1`) as string });
+    expect(reader.error).toMatchObject({
+      code: 'LOG_CORRUPT',
+      fault: 'fatal',
+      message: expect.stringContaining(`@${answer?.baseOffset}: its compression 1`) as string,
+    });
   });
 
   test('a group that another program uses is left alone', async () => {
@@ -156,7 +178,9 @@ test('Kafka’s own tools show who reads what, and how far it is', async () => {
   const [member] = groups[0]?.members ?? [];
   const shown = kafkajs.AssignerProtocol.MemberAssignment.decode(member?.memberAssignment as Buffer);
   expect(shown?.assignment).toEqual({ [harness.names.topic('shop.orders')]: [0, 1, 2, 3] });
-  expect(kafkajs.AssignerProtocol.MemberMetadata.decode(member?.memberMetadata as Buffer)?.topics).toEqual([harness.names.topic('shop.orders')]);
+  expect(kafkajs.AssignerProtocol.MemberMetadata.decode(member?.memberMetadata as Buffer)?.topics).toEqual([
+    harness.names.topic('shop.orders'),
+  ]);
   const noted = await admin.fetchOffsets({ groupId, topics: [harness.names.topic('shop.orders')] });
   expect(noted[0]?.partitions.find(({ partition }) => partition === 0)?.offset).toBe(String(end));
   // While the service reads, its offsets stay with the brokers; forgotten they are all the same.

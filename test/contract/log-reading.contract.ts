@@ -71,6 +71,7 @@ export function readingContract(name: string, makeHarness: MakeHarness): void {
       const progress = new Map<PartitionId, number>();
       const [one, two] = [await harness.open(), await harness.open()];
       const survivor = consume(one, 'g', progress);
+      await until('the first member has all', () => survivor.claims.at(-1)?.length === 4);
       const victim = consume(two, 'g', progress);
       await until('the later member has its half', () => new Set(victim.claimed).size === 2);
       await writer.append(range(0, 4).map((n) => ({ partition: orders(n), batch: rows(n, n + 1) })));

@@ -114,7 +114,7 @@ export function writingContract(name: string, makeHarness: MakeHarness): void {
       await until('all partitions delivered', () => reader.numbers().length === 1000);
       expect(reader.numbers().sort((a, b) => a - b)).toEqual(range(0, 1000));
       expect(new Set(reader.claimed).size).toBe(1000);
-    });
+    }, 240_000);
   });
 
   describe(`${name}: leading`, () => {

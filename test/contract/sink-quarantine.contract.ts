@@ -10,7 +10,8 @@ import { faultPoints } from '../../src/core/fault-point.ts';
 import type { PartitionId } from '../../src/core/log-port.ts';
 import type { PoisonPolicy, Quarantine } from '../../src/core/quarantine-port.ts';
 import type { Sink } from '../../src/core/sink-port.ts';
-import { byJson, History, insert, person, remove, update } from './sink-histories.ts';
+import { heldTests } from './sink-held.contract.ts';
+import { byJson, History, insert, person, update } from './sink-histories.ts';
 import type { SinkHarness } from './sink.contract.ts';
 
 export interface RefusingHarness {
@@ -31,7 +32,6 @@ export interface QuarantineStage {
 }
 
 const tooLong = 'x'.repeat(41);
-const rich = (id: number, balance: string) => person(id, `p${id}`, { balance });
 
 export function quarantineTests(stage: QuarantineStage): void {
   let p = '';
@@ -48,7 +48,6 @@ export function quarantineTests(stage: QuarantineStage): void {
   };
   const quarantineOf = (sink: Sink): Quarantine => sink.quarantine ?? expect.fail('the sink has no quarantine');
   const heads = (sink: Sink) => quarantineOf(sink).list('heads');
-  const ends = (left: number, right: number) => new Map([[p, left], [q, right]]);
 
   beforeEach(() => {
     p = stage.partition();
@@ -177,25 +176,28 @@ export function quarantineTests(stage: QuarantineStage): void {
       expect(await quarantineOf(young).list('all')).toHaveLength(2);
     });
 
-    test.each(faultPoints.filter((point) => point.startsWith('sink:')))('G3: a death at %s leaves poison and progress together, or neither', async (point) => {
-      const dying = await open();
-      await dying.claim([p]);
-      const history = new History(p);
-      const batch = history.batch([insert(person(1, 'a')), insert(person(2, tooLong))]);
-      const die = () => refusing().cut();
-      subscribe(`crossfade:${point}`, die);
-      await dying.write(batch).catch(() => undefined);
-      unsubscribe(`crossfade:${point}`, die);
-      await dying[Symbol.asyncDispose]();
-      const heir = await open();
-      const stands = (await heir.claim([p])).get(p);
-      expect(await heads(heir)).toHaveLength(stands === undefined ? 0 : 1);
-      expect(await stage.people()).toHaveLength(stands === undefined ? 0 : 1);
-      if (stands === undefined) await heir.write(batch);
-      await heir.write(history.batch([update(person(2, tooLong), person(2, 'b'))]));
-      expect(await heads(heir)).toMatchObject([{ behind: 1 }]);
-      expect(await stage.people()).toEqual(byJson([person(1, 'a')]));
-    });
+    test.each(faultPoints.filter((point) => point.startsWith('sink:')))(
+      'G3: a death at %s leaves poison and progress together, or neither',
+      async (point) => {
+        const dying = await open();
+        await dying.claim([p]);
+        const history = new History(p);
+        const batch = history.batch([insert(person(1, 'a')), insert(person(2, tooLong))]);
+        const die = () => refusing().cut();
+        subscribe(`crossfade:${point}`, die);
+        await dying.write(batch).catch(() => undefined);
+        unsubscribe(`crossfade:${point}`, die);
+        await dying[Symbol.asyncDispose]();
+        const heir = await open();
+        const stands = (await heir.claim([p])).get(p);
+        expect(await heads(heir)).toHaveLength(stands === undefined ? 0 : 1);
+        expect(await stage.people()).toHaveLength(stands === undefined ? 0 : 1);
+        if (stands === undefined) await heir.write(batch);
+        await heir.write(history.batch([update(person(2, tooLong), person(2, 'b'))]));
+        expect(await heads(heir)).toMatchObject([{ behind: 1 }]);
+        expect(await stage.people()).toEqual(byJson([person(1, 'a')]));
+      },
+    );
 
     test('section 9: a TRUNCATE discards the older quarantine of its table, and the keys are free again', async () => {
       const sink = await open('quarantine', [p]);
@@ -221,87 +223,5 @@ export function quarantineTests(stage: QuarantineStage): void {
     });
   });
 
-  describe('held', () => {
-    beforeEach(() => refusing().constrain(true));
-    afterEach(() => refusing().constrain(false));
-    const begin = async (onPoison: PoisonPolicy = 'quarantine') => {
-      const sink = await open(onPoison);
-      await sink.claim([p, q]);
-      const [left, right] = [new History(p, { transaction: 500 }), new History(q)];
-      await sink.write(left.batch([insert(rich(1, '1.00'))]));
-      await sink.write(right.batch([insert(rich(2, '2.00'))]));
-      return { sink, left, right };
-    };
-
-    test('section 9: a unique value that another partition still has is held, with later changes of its key behind it, and then applied', async () => {
-      const { sink, left, right } = await begin();
-      expect(sink.holds).toBe(false);
-      expect(await sink.write(left.batch([update(rich(1, '1.00'), rich(1, '2.00'))]))).toBe('committed');
-      expect(sink.holds).toBe(true);
-      await sink.write(left.batch([update(rich(1, '2.00'), person(1, 'named', { balance: '2.00' })), insert(rich(3, '3.00'))]));
-      expect(await heads(sink)).toMatchObject([{ state: 'held', code: 'TARGET_CONSTRAINT', behind: 1 }]);
-      expect(await stage.people()).toEqual(byJson([rich(1, '1.00'), rich(2, '2.00'), rich(3, '3.00')]));
-      expect(await sink.tend?.(undefined)).toBe(0);
-      await sink.write(right.batch([update(rich(2, '2.00'), rich(2, '9.00'))]));
-      expect(await sink.tend?.(undefined)).toBe(1);
-      expect(sink.holds).toBe(false);
-      expect(await stage.people()).toEqual(byJson([person(1, 'named', { balance: '2.00' }), rich(2, '9.00'), rich(3, '3.00')]));
-      await sink.write(left.batch([update(person(1, 'named', { balance: '2.00' }), rich(1, '7.00'))]));
-      expect(await stage.people()).toContain(byJson([rich(1, '7.00')])[0]);
-    });
-
-    test('section 9: it is poison only when all partitions have passed what any had reached when it failed', async () => {
-      const { sink, left, right } = await begin();
-      await sink.write(left.batch([update(rich(1, '1.00'), rich(1, '2.00'))]));
-      // Not before a complete record holds all that was reached, nor before every partition is at its ends.
-      await sink.tend?.(ends(1, 1));
-      await sink.tend?.(ends(2, 2));
-      expect(await heads(sink)).toMatchObject([{ state: 'held' }]);
-      await sink.write(right.batch([insert(rich(4, '4.00'))]));
-      await sink.tend?.(ends(2, 2));
-      expect(await heads(sink)).toMatchObject([{ state: 'quarantined', code: 'TARGET_CONSTRAINT' }]);
-      expect(sink.holds).toBe(false);
-      expect(await stage.people()).toContain(byJson([rich(4, '4.00')])[0]);
-    });
-
-    test('section 9: with halt the verdict stops the service, and what is mended goes on where it was', async () => {
-      const { sink, left } = await begin('halt');
-      await sink.write(left.batch([update(rich(1, '1.00'), rich(1, '2.00'))]));
-      await expect(sink.tend?.(ends(2, 1))).rejects.toMatchObject({ code: 'TARGET_CONSTRAINT', fault: 'fatal' });
-      const next = await open('halt');
-      await next.claim([p, q]);
-      expect(next.holds).toBe(true);
-      await refusing().constrain(false);
-      expect(await next.tend?.(ends(2, 1))).toBe(1);
-      expect(await stage.people()).toEqual(byJson([rich(1, '2.00'), rich(2, '2.00')]));
-      await next.write(left.batch([remove(rich(1, '2.00'))]));
-    });
-
-    test('section 9: what is held moves along with its partition to another worker', async () => {
-      const { sink, left, right } = await begin();
-      await sink.write(left.batch([update(rich(1, '1.00'), rich(1, '2.00'))]));
-      const [one, two] = [await open(), await open()];
-      await one.claim([p]);
-      await two.claim([q]);
-      expect([one.holds, two.holds]).toEqual([true, false]);
-      await expect(sink.tend?.(undefined)).rejects.toMatchObject({ code: 'TARGET_FENCED' });
-      await one.write(left.batch([update(rich(1, '2.00'), rich(1, '5.00')), insert(rich(6, '6.00'))]));
-      await two.write(right.batch([remove(rich(2, '2.00'))]));
-      expect(await one.tend?.(undefined)).toBe(1);
-      expect(await stage.people()).toEqual(byJson([rich(1, '5.00'), rich(6, '6.00')]));
-    });
-
-    test('G2: in a single partition a refused row is poison at once, and a swap inside it is none', async () => {
-      const sink = await open('quarantine', [p]);
-      await sink.claim([p]);
-      const history = new History(p);
-      await sink.write(history.batch([insert(rich(1, '1.00')), insert(rich(2, '2.00'))]));
-      await sink.write(history.batch([update(rich(1, '1.00'), rich(1, '9.00')), update(rich(2, '2.00'), rich(2, '1.00')), update(rich(1, '9.00'), rich(1, '2.00'))]));
-      expect(await stage.people()).toEqual(byJson([rich(1, '2.00'), rich(2, '1.00')]));
-      expect(await heads(sink)).toEqual([]);
-      await sink.write(history.batch([insert(rich(3, '1.00')), insert(rich(4, '4.00'))]));
-      expect(await heads(sink)).toMatchObject([{ state: 'quarantined', code: 'TARGET_CONSTRAINT' }]);
-      expect(await stage.people()).toEqual(byJson([rich(1, '2.00'), rich(2, '1.00'), rich(4, '4.00')]));
-    });
-  });
+  heldTests({ people: () => stage.people(), partitions: () => [p, q], open, constrain: (isOn) => refusing().constrain(isOn) });
 }

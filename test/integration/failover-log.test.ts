@@ -18,7 +18,7 @@ describe.each(logKinds)('log %s', (log) => {
   let sql: Connection;
   let target: PostgresDatabase;
   let folder: string;
-  const timeout = 300_000;
+  const timeout = 900_000;
 
   beforeAll(async () => {
     // Servers of its own: this suite stops the broker and puts older data in its place.
@@ -27,7 +27,7 @@ describe.each(logKinds)('log %s', (log) => {
     sql = await connect(stack.urls.mysql);
     await sql.query('CREATE DATABASE shop; USE shop');
     folder = await mkdtemp(join(tmpdir(), 'crossfade-failover-'));
-  }, 240_000);
+  }, 400_000);
   afterAll(async () => {
     sql?.destroy();
     for (const one of [target, stack]) await one?.[Symbol.asyncDispose]();
@@ -60,10 +60,10 @@ services:
   async function runUntil(table: string, insert: readonly number[], wanted: readonly number[]): Promise<string> {
     const running = startCli(['run', '--config', configFile(table)], { cwd: folder });
     try {
-      await eventually(`capture streams`, () => captures(running), 90_000);
+      await eventually(`capture streams`, () => captures(running), 240_000);
       for (const id of insert) await sql.query(`INSERT INTO ${table} VALUES (?)`, [id]);
       const held = async () => (JSON.stringify(await ids(table)) === JSON.stringify(wanted) ? true : undefined);
-      await eventually(`${table} holds ${wanted.join()}`, held, 90_000).catch((error: unknown) =>
+      await eventually(`${table} holds ${wanted.join()}`, held, 240_000).catch((error: unknown) =>
         expect.fail(`${String(error)}: it holds ${JSON.stringify(running.text().slice(-3000))}`),
       );
       running.child.kill('SIGTERM');
@@ -122,7 +122,7 @@ services:
     await sql.query('INSERT INTO late VALUES (4)');
     const capture = startCli(['run', 'capture', '--config', file], { cwd: folder });
     const apply = startCli(['run', 'apply', '--service', 'books', '--config', file], { cwd: folder });
-    await eventually('the fourth row', async () => ((await ids('late')).includes(4) ? true : undefined), 90_000);
+    await eventually('the fourth row', async () => ((await ids('late')).includes(4) ? true : undefined), 240_000);
     for (const { child } of [capture, apply]) child.kill('SIGTERM');
     await Promise.all([capture.finished, apply.finished]);
   });

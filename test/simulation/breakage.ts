@@ -3,7 +3,7 @@
  * plausible mistake would do; mutations.test.ts shows that the simulation finds every one.
  */
 import { codec } from '../../src/codec.ts';
-import { MemoryStore } from '../../connectors/memory/sink.ts';
+import { MemoryStore } from '../../connectors/memory/store.ts';
 import type { Append, Delivery, Log, PartitionId, PartitionState, Tail, Writer } from '../../src/core/log-port.ts';
 import { numberOf } from '../../src/core/partition.ts';
 import type { Entry, Sink } from '../../src/core/sink-port.ts';

@@ -1,6 +1,6 @@
 /** What is checked on the way and at the end of a history. Each answers nothing; what is wrong is told to `violate`. */
 import type { MemoryLogCluster, StoredBatch } from '../../connectors/memory/log-cluster.ts';
-import type { MemoryStore } from '../../connectors/memory/sink.ts';
+import type { MemoryStore } from '../../connectors/memory/store.ts';
 import { codec } from '../../src/codec.ts';
 import { canonicalValue } from '../../src/core/canonical.ts';
 import { type Row, tableName } from '../../src/core/change.ts';

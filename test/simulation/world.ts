@@ -2,7 +2,8 @@
 import { MemoryLogCluster, type StoredBatch } from '../../connectors/memory/log-cluster.ts';
 import { type MemoryLog, openMemoryLog } from '../../connectors/memory/log.ts';
 import { MemoryServer } from '../../connectors/memory/server.ts';
-import { type MemoryStore, openMemorySink } from '../../connectors/memory/sink.ts';
+import { openMemorySink } from '../../connectors/memory/sink.ts';
+import type { MemoryStore } from '../../connectors/memory/store.ts';
 import { executedOf, openMemorySource } from '../../connectors/memory/source.ts';
 import { codec } from '../../src/codec.ts';
 import { topicOf } from '../../src/core/partition.ts';

@@ -26,6 +26,11 @@ const allowed: readonly AllowedSkip[] = [
     why: 'only a server that runs natively can be frozen; in a container it cannot',
   },
   {
+    file: 'test/contract/log-kafka-outage.test.ts',
+    title: 'a full disk',
+    why: 'only root may make a file system that is small enough to fill',
+  },
+  {
     file: 'test/integration/postgres-extensions.test.ts',
     why: 'needs a Postgres with PostGIS and pgvector, which CROSSFADE_TEST_EXTENSIONS names',
     unless: 'CROSSFADE_TEST_EXTENSIONS',

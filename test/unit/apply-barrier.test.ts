@@ -2,7 +2,8 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { MemoryLogCluster } from '../../connectors/memory/log-cluster.ts';
 import { openMemoryLog } from '../../connectors/memory/log.ts';
-import { MemoryStore, openMemorySink } from '../../connectors/memory/sink.ts';
+import { openMemorySink } from '../../connectors/memory/sink.ts';
+import { MemoryStore } from '../../connectors/memory/store.ts';
 import { codec } from '../../src/codec.ts';
 import type { TableSchema } from '../../src/core/change.ts';
 import type { Log, LogRecord, PartitionId, Writer } from '../../src/core/log-port.ts';
@@ -100,7 +101,12 @@ class Rig {
         mappings,
         mappingHash: () => 'H',
         logger: { debug: none, warn: none, error: none, info: (_, message) => void this.said.push(message) },
-        meters: { applied: none, lag: (partition, sinceUs, changes) => void this.lags.set(partition, [sinceUs, changes]), stands: none, kept: none },
+        meters: {
+          applied: none,
+          lag: (partition, sinceUs, changes) => void this.lags.set(partition, [sinceUs, changes]),
+          stands: none,
+          kept: none,
+        },
         openLog: async () => this.#watched(openMemoryLog(this.cluster, [stream, other])),
         openSink: async () => {
           const sink = openMemorySink(this.store, { mappings });
@@ -172,10 +178,8 @@ test('section 9: a TRUNCATE stops its partition until the others have come; othe
 test('a wait of more than a second is told in the log, and taken back when it is over, or by the next to claim', async () => {
   const rig = new Rig();
   const all = await encoded([truncate(3)]);
-  await append(
-    rig,
-    all.filter(({ partition }) => partition === p0),
-  );
+  const of = (wanted: string) => all.filter(({ partition }) => partition === wanted);
+  await append(rig, of(p0));
   const waits = () => [...(rig.cluster.waits.get('s')?.keys() ?? [])];
   const startedMs = Date.now();
   const first = rig.start();
@@ -187,10 +191,7 @@ test('a wait of more than a second is told in the log, and taken back when it is
   rig.start();
   await until('the next begins anew', () => waits().length === 0);
   await until('it is told again', () => waits().length > 0);
-  await append(
-    rig,
-    all.filter(({ partition }) => partition === p1),
-  );
+  await append(rig, of(p1));
   await until('it is over', () => waits().length === 0);
 });
 
@@ -198,20 +199,15 @@ test('G9: a partition that waits holds two deliveries at most, however much lies
   const rig = new Rig();
   const many = zero.slice(0, 40).map((key, at) => insert(10 + at, key));
   const all = await encoded([truncate(3), ...many]);
-  await append(
-    rig,
-    all.filter(({ partition }) => partition === p0),
-  );
+  const of = (wanted: string) => all.filter(({ partition }) => partition === wanted);
+  await append(rig, of(p0));
   rig.start();
   await until('partition 0 waits', () => rig.said.includes('a partition waits at a TRUNCATE for the others of its stream'));
   await rig.append(insert(7, 1, 'other'), insert(8, 2, 'other'), insert(9, 3, 'other'));
   await until('the other stream goes on', () => rig.ids('other').length === 3);
   // One stands at the barrier; the next was read while that was found out.
   expect(rig.count(p0)).toBeLessThanOrEqual(2);
-  await append(
-    rig,
-    all.filter(({ partition }) => partition === p1),
-  );
+  await append(rig, of(p1));
   await until('all came', () => rig.ids().length === 40);
   expect(rig.count(p0)).toBe(41);
 });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryLogCluster } from '../../connectors/memory/log-cluster.ts';
 import { openMemoryLog } from '../../connectors/memory/log.ts';
-import { MemoryStore, openMemorySink } from '../../connectors/memory/sink.ts';
+import { openMemorySink } from '../../connectors/memory/sink.ts';
+import { MemoryStore } from '../../connectors/memory/store.ts';
 import { codec } from '../../src/codec.ts';
 import type { TableSchema } from '../../src/core/change.ts';
 import type { Delivery, Log, Offsets, PartitionId, ReadPlaces, Writer } from '../../src/core/log-port.ts';

@@ -34,6 +34,8 @@ function batchAt(number: number, bytes: number): SourceBatch {
 class Rig {
   /** Appends without their acknowledgement, oldest first. */
   readonly pending: PromiseWithResolvers<void>[] = [];
+  /** How many records each append had. */
+  readonly sizes: number[] = [];
   readonly completed: string[] = [];
   readonly #stop = new AbortController();
   pulled = 0;
@@ -48,7 +50,8 @@ class Rig {
       tail: async () => ({ partitions: new Map() }),
       start: async () => {},
       define: async () => {},
-      append: () => {
+      append: (appends) => {
+        this.sizes.push(appends.reduce((sum, { batch }) => sum + batch.count, 0));
         const one = Promise.withResolvers<void>();
         this.pending.push(one);
         return one.promise;
@@ -76,6 +79,8 @@ class Rig {
         openSource: async () => source,
         openLog: async () => log,
         now: () => 5,
+        // Sending costs no time here: only acknowledgements are waited for.
+        pace: { now: () => 5, at: () => none },
         completeEveryMs: completes === 'always' ? 0 : 1000,
       },
       { signal: this.#stop.signal, ready: none, progressed: none },
@@ -156,5 +161,34 @@ describe('G9: memory is bounded', () => {
     rig.stop();
     await rig.session;
     expect(rig.completed).toEqual(['P100']);
+  });
+});
+
+describe('batches grow by themselves under load', () => {
+  it('the first goes at once; what comes while two are on their way goes together, when one of them is acknowledged', async () => {
+    const rig = new Rig(50, 10, 'at the stop');
+    await vi.waitUntil(() => rig.pulled === 50 && rig.pending.length === 2);
+    await quiet();
+    expect(rig.pending.length).toBe(2);
+    rig.pending[0]?.resolve();
+    await vi.waitUntil(() => rig.pending.length === 3);
+    expect(rig.sizes).toEqual([1, 1, 48]);
+    for (const one of rig.pending) one.resolve();
+    rig.stop();
+    await rig.session;
+    expect(rig.completed).toEqual(['P50']);
+  });
+
+  it('nothing that was held is lost at a stop, and nothing of it is completed before it is durable', async () => {
+    const rig = new Rig(20, 10, 'at the stop');
+    await vi.waitUntil(() => rig.pulled === 20 && rig.pending.length === 2);
+    rig.stop();
+    await vi.waitUntil(() => rig.pending.length === 3);
+    await quiet();
+    expect(rig.completed).toEqual([]);
+    expect(rig.sizes.reduce((sum, size) => sum + size, 0)).toBe(20);
+    for (const one of rig.pending) one.resolve();
+    await rig.session;
+    expect(rig.completed).toEqual(['P20']);
   });
 });

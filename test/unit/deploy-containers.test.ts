@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { parse, parseAllDocuments } from 'yaml';
+import { parse } from 'yaml';
 import { z } from 'zod';
 import { parseConfig } from '../../src/config.ts';
 import { httpOf } from '../../src/config-health.ts';
@@ -11,64 +11,6 @@ import { recipes } from '../../stack/recipes.ts';
 const text = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');
 /** Every secret's file holds something. */
 const variables = { environment: {}, readSecret: () => 'secret' };
-
-const mount = z.object({ name: z.string(), mountPath: z.string(), subPath: z.string().optional() });
-const probe = z.object({ httpGet: z.object({ path: z.string(), port: z.literal('http') }) });
-const manifest = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('Secret'), stringData: z.record(z.string(), z.string()) }),
-  z.object({ kind: z.literal('ConfigMap'), data: z.object({ 'crossfade.yaml': z.string() }) }),
-  z.object({ kind: z.literal('Service'), spec: z.object({ selector: z.record(z.string(), z.string()) }) }),
-  z.object({
-    kind: z.literal('StatefulSet'),
-    spec: z.object({
-      replicas: z.literal(1),
-      template: z.object({
-        metadata: z.object({ labels: z.record(z.string(), z.string()) }),
-        spec: z.object({
-          volumes: z.array(z.object({ name: z.string() })),
-          containers: z.tuple([
-            z.object({ livenessProbe: probe, readinessProbe: probe, startupProbe: probe, volumeMounts: z.array(mount) }),
-          ]),
-        }),
-      }),
-      volumeClaimTemplates: z.array(z.object({ metadata: z.object({ name: z.string() }) })),
-    }),
-  }),
-]);
-
-describe('deploy/kubernetes', () => {
-  const documents = parseAllDocuments(text('deploy/kubernetes/crossfade.yaml'), { uniqueKeys: true });
-  const manifests = documents.map((document) => manifest.parse(document.toJS()));
-  const one = <Kind extends z.infer<typeof manifest>['kind']>(kind: Kind) =>
-    manifests.find((each): each is Extract<z.infer<typeof manifest>, { kind: Kind }> => each.kind === kind)!;
-
-  test('every document parses without an error or a warning', () => {
-    expect(documents.flatMap(({ errors, warnings }) => [...errors, ...warnings])).toEqual([]);
-    expect(manifests.map(({ kind }) => kind)).toEqual(['Secret', 'ConfigMap', 'Service', 'StatefulSet']);
-  });
-
-  test('the configuration in it is one, and asks only for secrets that are there', () => {
-    const asked = new Set<string>();
-    const reading = parseConfig(one('ConfigMap').data['crossfade.yaml'], '/var/lib/crossfade/crossfade.yaml', {
-      environment: {},
-      readSecret: (path) => (asked.add(path), 'secret'),
-    });
-    expect('problems' in reading ? reading.problems : []).toEqual([]);
-    const keys = Object.keys(one('Secret').stringData);
-    expect([...asked].sort()).toEqual(keys.map((key) => `/run/secrets/crossfade/${key}`).sort());
-  });
-
-  test('the probes ask alive and ready, and every mount has its volume', () => {
-    const { template, volumeClaimTemplates } = one('StatefulSet').spec;
-    const [container] = template.spec.containers;
-    expect(container.livenessProbe.httpGet.path).toBe('/livez');
-    expect(container.startupProbe.httpGet.path).toBe('/livez');
-    expect(container.readinessProbe.httpGet.path).toBe('/readyz');
-    const volumes = [...template.spec.volumes.map(({ name }) => name), ...volumeClaimTemplates.map(({ metadata }) => metadata.name)];
-    expect(container.volumeMounts.map(({ name }) => name).sort()).toEqual(volumes.sort());
-    expect(one('Service').spec.selector).toEqual(template.metadata.labels);
-  });
-});
 
 const compose = z.object({
   services: z.record(

@@ -1,7 +1,9 @@
 /** What is shipped for operators names only what is there: metrics of the catalogue, headings of the runbook. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { parse } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
+import { parseCommandLine } from '../../src/commands/table.ts';
+import { parseConfig } from '../../src/config.ts';
 import { errorCodes } from '../../src/core/errors.ts';
 import { catalogue } from '../../src/runtime/metrics-catalogue.ts';
 
@@ -100,6 +102,34 @@ describe('the dashboard for Grafana', () => {
         }
   });
 });
+
+test('the example for Kubernetes: a configuration that is right, flags and ports that fit together', () => {
+  const [map, set] = parseAllDocuments(read('deploy/kubernetes/crossfade.yaml')).map((document) => document.toJS() as unknown) as [
+    { data: Record<string, string> },
+    { spec: { template: { spec: { containers: Container[] } } } },
+  ];
+  const environment = { MYSQL_PASSWORD: 'a', ORDERS_PASSWORD: 'b' };
+  const reading = parseConfig(map.data['crossfade.yaml'] ?? '', '/etc/crossfade/crossfade.yaml', {
+    environment,
+    readSecret: () => undefined,
+  });
+  expect(reading).toHaveProperty('config');
+  for (const { args, ports, livenessProbe, readinessProbe } of set.spec.template.spec.containers) {
+    const { flags } = parseCommandLine(args);
+    expect(flags.text('http')).toBe(`0.0.0.0:${ports[0]?.containerPort}`);
+    expect([livenessProbe.httpGet, readinessProbe.httpGet]).toEqual([
+      { path: '/livez', port: ports[0]?.name },
+      { path: '/readyz', port: ports[0]?.name },
+    ]);
+  }
+});
+
+interface Container {
+  readonly args: readonly string[];
+  readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
+  readonly livenessProbe: { readonly httpGet: object };
+  readonly readinessProbe: { readonly httpGet: object };
+}
 
 /** As the web shows them: lower case, spaces as hyphens. */
 function headings(): string[] {

@@ -41,7 +41,7 @@ test('the sign of zero and a column called __proto__ survive both ways of parsin
 });
 
 test('G6: exact also where the engine does not say how a number was written', () => {
-  // Node 24.21 leaves `context.source` out of about one call in five million, so nothing may stand on it.
+  // Node 24.21 leaves `context.source` out at times, so nothing may stand on it.
   const parse = JSON.parse.bind(JSON);
   const forgetful = vi.spyOn(JSON, 'parse').mockImplementation((text, reviver) => {
     return parse(

@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { assignSticky } from '../../connectors/kafka/assign-sticky.ts';
-import { type Candidate, decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from '../../connectors/kafka/assignment.ts';
+import {
+  type Candidate,
+  decodeAssignment,
+  decodeSubscription,
+  encodeAssignment,
+  encodeSubscription,
+} from '../../connectors/kafka/assignment.ts';
 
 const all = (count: number) => Array.from({ length: count }, (_, n) => `t#${n}`);
 const member = (id: string, partitions: readonly string[], owned: readonly string[] = [], generation = 1): Candidate => ({
@@ -18,7 +24,14 @@ test('every partition has one reader that knows it, and among members of one con
       fc.integer({ min: 0, max: 40 }),
       fc.array(fc.record({ owned: fc.array(fc.nat(60), { maxLength: 30 }), generation: fc.nat(3) }), { minLength: 1, maxLength: 6 }),
       (count, states) => {
-        const members = states.map(({ owned, generation }, n) => member(`m${n}`, all(count), owned.map((number) => `t#${number}`), generation));
+        const members = states.map(({ owned, generation }, n) =>
+          member(
+            `m${n}`,
+            all(count),
+            owned.map((number) => `t#${number}`),
+            generation,
+          ),
+        );
         const shares = assignSticky(members);
         expect([...shares.values()].flat().sort()).toEqual(all(count).sort());
         const loads = sizes(shares);
@@ -31,7 +44,12 @@ test('every partition has one reader that knows it, and among members of one con
 test('nobody is handed a partition that his configuration does not know', () => {
   fc.assert(
     fc.property(fc.array(fc.uniqueArray(fc.nat(20), { maxLength: 15 }), { minLength: 1, maxLength: 5 }), (known) => {
-      const members = known.map((numbers, n) => member(`m${n}`, numbers.map((number) => `t#${number}`)));
+      const members = known.map((numbers, n) =>
+        member(
+          `m${n}`,
+          numbers.map((number) => `t#${number}`),
+        ),
+      );
       const shares = assignSticky(members);
       for (const { id, partitions } of members) for (const partition of shares.get(id) ?? []) expect(partitions).toContain(partition);
       expect(new Set([...shares.values()].flat())).toEqual(new Set(members.flatMap(({ partitions }) => partitions)));
@@ -45,7 +63,10 @@ test('whoever comes is given no more than must move, and whoever goes moves only
       const start = assignSticky(Array.from({ length: before }, (_, n) => member(`m${n}`, all(count))));
       const settled = [...start].map(([id, owned]) => member(id, all(count), owned));
       const joined = assignSticky([...settled, member('new', all(count))]);
-      const moved = settled.reduce((sum, { id, owned }) => sum + owned.filter((partition) => !joined.get(id)?.includes(partition)).length, 0);
+      const moved = settled.reduce(
+        (sum, { id, owned }) => sum + owned.filter((partition) => !joined.get(id)?.includes(partition)).length,
+        0,
+      );
       expect(moved).toBe(joined.get('new')?.length);
       expect(moved).toBe(Math.floor(count / (before + 1)));
       const left = assignSticky(settled.slice(1));

@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { decodeCompacted, type KeyedRecord } from '../../connectors/kafka/compacted.ts';
-import { completeRecords, type ControlRecord, ControlState, schemaRecord, startRecord, termRecords } from '../../connectors/kafka/control.ts';
+import {
+  completeRecords,
+  type ControlRecord,
+  ControlState,
+  schemaRecord,
+  startRecord,
+  termRecords,
+} from '../../connectors/kafka/control.ts';
 import { encodeControlBatch } from '../../connectors/kafka/control-batch.ts';
 import { splitRecordSet } from '../../connectors/kafka/record-set.ts';
 import { nameFindings, TopicNames } from '../../connectors/kafka/topic-names.ts';
@@ -37,13 +44,17 @@ const step = fc.record({
 test('a compacted control topic adds up to the same as all that was ever written', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 30 }), fc.infiniteStream(fc.boolean()), (steps, dropped) => {
-      const records: ControlRecord[] = [...termRecords({ term: 1, who: 'a', sinceMs: 0 }, []), startRecord(1, { position: 'p', writtenAtMs: 0 })];
+      const records: ControlRecord[] = [
+        ...termRecords({ term: 1, who: 'a', sinceMs: 0 }, []),
+        startRecord(1, { position: 'p', writtenAtMs: 0 }),
+      ];
       let [term, end] = [1, 0];
       for (const { kind, partition, advance } of steps) {
         end += advance;
         const moved = [[partition, { end, last: last(end - 1, term) }]] as const;
         if (kind === 'schema') records.push(schemaRecord(term, schema(`s${advance}`)));
-        else if (kind === 'complete') records.push(...completeRecords({ position: `p${end}`, throughUs: end, writtenAtMs: end, term }, moved));
+        else if (kind === 'complete')
+          records.push(...completeRecords({ position: `p${end}`, throughUs: end, writtenAtMs: end, term }, moved));
         else records.push(...termRecords({ term: (term += 1), who: 'b', sinceMs: end }, moved));
       }
       const all = numbered(records);
@@ -107,9 +118,17 @@ test('a fetched set is split at whole batches wherever the broker cut it, and be
 
 test('no two of our names meet in Kafka, and what it would not take is said', () => {
   const names = new TopicNames('shop', 'team.');
-  expect([names.control, names.topic('shop.a.b'), names.group('orders')]).toEqual(['team.shop.control', 'team.shop.a.b', 'team.shop.orders']);
+  expect([names.control, names.topic('shop.a.b'), names.group('orders')]).toEqual([
+    'team.shop.control',
+    'team.shop.a.b',
+    'team.shop.orders',
+  ]);
   expect(names.stream(names.partition('shop.a.b#3'))).toBe('shop.a.b#3');
-  expect([names.service('team.shop.orders'), names.service(names.captureGroup), names.service('team.shop2.orders')]).toEqual(['orders', undefined, undefined]);
+  expect([names.service('team.shop.orders'), names.service(names.captureGroup), names.service('team.shop2.orders')]).toEqual([
+    'orders',
+    undefined,
+    undefined,
+  ]);
   expect(nameFindings(names, [{ topic: 'shop.a.b', partitions: 1 }])).toEqual([]);
   const bad = nameFindings(names, [
     { topic: 'shop.a.b_c', partitions: 1 },

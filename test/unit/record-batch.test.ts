@@ -5,6 +5,7 @@ import { CrossfadeError } from '../../src/core/errors.ts';
 import { RecordBatchBuilder } from '../../src/core/record-batch.ts';
 import { decodeRecordBatch } from '../../src/core/record-batch-reader.ts';
 import { barrierHeader, EncodedHeaders } from '../../src/core/record-headers.ts';
+import { KeptHeaders, RowHeaders } from '../../src/core/row-headers.ts';
 import { versionOf, versionPrefix } from '../../src/core/version.ts';
 
 const plain = { ...codec, compress: (bytes: Uint8Array) => bytes };
@@ -158,6 +159,44 @@ describe('record batch', () => {
     batch.add(5, Buffer.from('k'), null, headers, 't');
     expect(batch.firstVersion).toBe(headers.version);
     expect(decodeRecordBatch(batch.finish(codec, 0), codec, 'p@0')).toMatchObject([{ timestampMs: 5, value: null }]);
+  });
+
+  test('headers that are patched from row to row are the bytes of those that are made for one', () => {
+    const rowOf = fc.record({ epoch: fc.nat(), offset: fc.nat(), ordinal: fc.nat(), half: fc.constantFrom(0, 1, 2), us: fc.nat() });
+    fc.assert(
+      fc.property(fc.array(rowOf, { minLength: 1 }), (cases) => {
+        const patched = new RowHeaders(7, 'cafe');
+        for (const { epoch, offset, ordinal, half, us } of cases) {
+          const prefix = versionPrefix({ epoch, file: 3, offset });
+          patched.transaction(prefix, us);
+          patched.row(ordinal, half);
+          const made = EncodedHeaders.of(7, us, 'cafe');
+          made.version = versionOf(prefix, ordinal, half);
+          const bytes = KeptHeaders.bytesOf(made);
+          expect(KeptHeaders.bytesOf(patched)).toEqual(bytes);
+          expect(KeptHeaders.bytesOf(new KeptHeaders(bytes, true))).toEqual(KeptHeaders.bytesOf(made.opened()));
+        }
+      }),
+    );
+  });
+
+  test('a last record that is opened later is the same as one that was written open, whatever its size', () => {
+    const sizes = fc.array(fc.oneof(fc.nat(300), fc.integer({ min: 7900, max: 8200 })), { minLength: 1, maxLength: 5 });
+    fc.assert(
+      fc.property(sizes, (values) => {
+        const [late, early] = [new RecordBatchBuilder(), new RecordBatchBuilder()];
+        for (const [index, bytes] of values.entries()) {
+          const headers = EncodedHeaders.of(1, 1000, 'cafe');
+          headers.version = versionOf(versionPrefix({ epoch: 1, file: 1, offset: 1 }), index, 2);
+          late.add(index, Buffer.from('k'), new Uint8Array(bytes), headers, 't');
+          early.add(index, Buffer.from('k'), new Uint8Array(bytes), index === values.length - 1 ? headers.opened() : headers, 't');
+        }
+        late.openLast();
+        late.openLast();
+        expect([late.firstVersion, late.lastVersion]).toEqual([early.firstVersion, early.lastVersion]);
+        expect(late.finish(plain, 0)).toEqual(early.finish(plain, 0));
+      }),
+    );
   });
 
   test('an empty batch is not written', () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 
-import { MemoryStore, openMemorySink } from '../../connectors/memory/sink.ts';
+import { openMemorySink } from '../../connectors/memory/sink.ts';
+import { MemoryStore } from '../../connectors/memory/store.ts';
 import type { Row } from '../../src/core/change.ts';
 import { History, insert, person } from '../contract/sink-histories.ts';
 import { contractMapping, sinkContract } from '../contract/sink.contract.ts';
@@ -14,7 +15,7 @@ sinkContract('memory', { atomicTransactions: true, quarantine: true }, async () 
     balance !== null && [...rows].some(([other, row]) => other !== key && row['balance'] === balance);
   store.refuse = (rows, key, row, name) => {
     if (name !== 'people') return undefined;
-    if (String(row['name']).length > 40) return 'value';
+    if (typeof row['name'] === 'string' && row['name'].length > 40) return 'value';
     return isConstrained && balanceIn(rows, key, row) ? 'constraint' : undefined;
   };
   return {

@@ -22,9 +22,7 @@ export function offsetCommitRequest(place: MemberPlace, offsets: readonly GroupO
     encode: () => {
       const out = new RequestWriter().string(place.group).int32(place.generation).string(place.memberId);
       out.array([...Map.groupBy(offsets, ({ topic }) => topic)], ([topic, parts]) =>
-        out
-          .string(topic)
-          .array(parts, ({ partition, offset, metadata }) => out.int32(partition).int64(BigInt(offset)).string(metadata)),
+        out.string(topic).array(parts, ({ partition, offset, metadata }) => out.int32(partition).int64(BigInt(offset)).string(metadata)),
       );
       return out.toBuffer();
     },

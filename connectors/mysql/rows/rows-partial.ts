@@ -27,7 +27,7 @@ export function decodePartialUpdate(
   const rows = new PartialRows(b, end, shape, where);
   for (let p = header.rows; p < end; p = rows.next) {
     const row = rows.whole(p);
-    decodeRows(row, row.length, 'update rows', { ...header, rows: 0 }, shape, out, to, where);
+    decodeRows(row, row.length, 'update rows', header.withRows(0), shape, out, to, where);
   }
 }
 

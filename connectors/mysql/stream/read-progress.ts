@@ -138,7 +138,8 @@ export class ReadProgress {
     const before = gtid === null ? null : this.predecessor(gtid);
     const last = { file: from.file, pos: from.offset, gtid, before, print };
     if (this.#purpose === 'prove') {
-      if (this.#prove?.print !== printText(print)) throw diverged(`transaction ${transaction.id} has another content than when it was read`);
+      if (this.#prove?.print !== printText(print))
+        throw diverged(`transaction ${transaction.id} has another content than when it was read`);
       this.#prove = null;
     }
     // On MariaDB an older one would set its domain back.

@@ -33,6 +33,10 @@ async function ask<Row extends pg.QueryResultRow>(url: string, sql: string, para
   try {
     await client.connect();
     return (await client.query<Row>(sql, [...parameters])).rows;
+  } catch (error) {
+    // The first apply makes the table: before that nothing is applied.
+    if ((error as { code?: unknown }).code === '42P01') return [];
+    throw error;
   } finally {
     await client.end().catch(() => undefined);
   }

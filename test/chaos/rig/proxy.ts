@@ -28,29 +28,16 @@ export async function startProxy(port = 0): Promise<Proxy> {
   let target: number | undefined;
   let frozen = false;
   const join = (client: Socket) => {
-    if (target === undefined) return void client.destroy();
-    const upstream = connect(target, '127.0.0.1');
-    const pair = { client, upstream };
-    pairs.add(pair);
-    const end = () => {
-      pairs.delete(pair);
-      client.destroy();
-      upstream.destroy();
-    };
-    for (const [from, to] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      from.on('error', end).on('close', end);
-      from.pipe(to);
-    }
+    if (target === undefined) client.destroy();
+    else joined(client, connect(target, '127.0.0.1'), pairs);
   };
   const server = createServer((client) => {
     client.setNoDelay();
     client.on('error', () => client.destroy());
-    if (!frozen) return join(client);
-    held.add(client);
-    client.on('close', () => held.delete(client));
+    if (frozen) {
+      held.add(client);
+      client.on('close', () => held.delete(client));
+    } else join(client);
   });
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');
@@ -92,4 +79,18 @@ export async function startProxy(port = 0): Promise<Proxy> {
       await once(server, 'close');
     },
   };
+}
+
+/** Carries both ways until either end closes. */
+function joined(client: Socket, upstream: Socket, pairs: Set<Pair>): void {
+  const pair = { client, upstream };
+  pairs.add(pair);
+  const end = () => {
+    pairs.delete(pair);
+    client.destroy();
+    upstream.destroy();
+  };
+  for (const socket of [client, upstream]) socket.on('error', end).on('close', end);
+  client.pipe(upstream);
+  upstream.pipe(client);
 }

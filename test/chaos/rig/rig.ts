@@ -151,7 +151,7 @@ async function createTables({ mysql, postgres, database }: Addresses): Promise<v
 /** The pipeline starts at the server's current position, so nothing may be written before it says that it has one. */
 async function untilCaptured(folder: string, logs: () => Promise<string>): Promise<void> {
   const said = async () => /capture (leads|streams)/.test(await readFile(join(folder, 'capture.log'), 'utf8'));
-  await until(said, 60_000, async () => `capture leads\n${await logs()}`);
+  await until(said, 180_000, async () => `capture leads\n${await logs()}`);
 }
 
 async function settled(addresses: Addresses, deadlineMs: number): Promise<Comparison> {

@@ -41,6 +41,7 @@ export function configuration({ mysql, postgres, redis, database, keyPrefix }: A
 source:
   mysql: ${mysql}
 log: ${log}
+http: off
 streams:
   ledger: { tables: [${database}.accounts, ${database}.entries], partitions: ${partitions} }
 services:
