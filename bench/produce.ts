@@ -91,7 +91,7 @@ async function produce(
 }
 
 /** Every record with its key and headers, as capture writes it; batches of each partition in turn. */
-export async function append(writer: Writer, partitions: readonly string[], values: readonly Buffer[], records: number): Promise<void> {
+async function append(writer: Writer, partitions: readonly string[], values: readonly Buffer[], records: number): Promise<void> {
   const spare: RecordBatchBuilder[] = [];
   const pending: Promise<void>[] = [];
   const headers = EncodedHeaders.of(writer.term, 1_000_000, 'a1b2c3d4');
@@ -173,7 +173,7 @@ async function peerRate(
 }
 
 /** What Debezium's envelope of a small order looks like, about 500 bytes, no two alike. */
-export function changeEvents(count: number): Buffer[] {
+function changeEvents(count: number): Buffer[] {
   return Array.from({ length: count }, (_, n) => {
     const after = {
       id: n,

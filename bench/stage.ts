@@ -22,7 +22,7 @@ export interface FromStage {
 const program = readFileSync(new URL('../bin/crossfade', import.meta.url), 'utf8');
 
 /** Node's flags as bin/crossfade has them: a stage that runs with others measures another program. */
-export function programFlags(): string[] {
+function programFlags(): string[] {
   const flags = /^exec "\$node" (.+) "\$here/m.exec(program)?.[1]?.split(' ');
   if (!flags?.every((flag) => flag.startsWith('--'))) throw new Error('bin/crossfade does not name its flags as expected');
   return flags;

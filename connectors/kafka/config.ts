@@ -21,7 +21,7 @@ export interface KafkaSettings {
 }
 
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
-export type SaslMechanism = (typeof mechanisms)[number];
+type SaslMechanism = (typeof mechanisms)[number];
 
 const place = /^(?:\[(?<address>[0-9A-Fa-f:]+)\]|(?<host>[^\s:,/@[\]]+)):(?<port>\d{1,5})$/;
 

@@ -28,7 +28,7 @@ export interface ProducerTiming {
   /** A topic that the cluster has not known for so long is gone. */
   readonly topicGone: number;
 }
-export const defaultProducerTiming: ProducerTiming = { replicas: 10_000, answer: 15_000, giveUp: 30_000, topicGone: 5000 };
+const defaultProducerTiming: ProducerTiming = { replicas: 10_000, answer: 15_000, giveUp: 30_000, topicGone: 5000 };
 
 export interface ProducerParts {
   readonly cluster: KafkaCluster;
@@ -51,7 +51,7 @@ type Done = Pick<Outgoing, 'stored' | 'failed'>;
 /** A request takes no further partition along beyond this. A broker takes 100 MB at most. */
 const requestBytes = 4 * 1024 * 1024;
 /** What a topic is made for (max.message.bytes): a little below what a broker takes in one request. */
-export const largestBatchBytes = 96 * 1024 * 1024;
+const largestBatchBytes = 96 * 1024 * 1024;
 /** By how often a partition has failed in a row. */
 const pausesMs = [0, 50, 100, 200, 400, 800];
 const metadataDeadlineMs = 5000;

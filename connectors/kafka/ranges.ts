@@ -75,6 +75,6 @@ function offsetOf({ topic, partition, errorCode, offset }: ListedOffset): number
   return offset;
 }
 
-export function topicPartitions(ids: readonly PartitionId[]): { readonly topic: string; readonly partitions: number[] }[] {
+function topicPartitions(ids: readonly PartitionId[]): { readonly topic: string; readonly partitions: number[] }[] {
   return [...Map.groupBy(ids, topicOf)].map(([topic, parts]) => ({ topic, partitions: parts.map(numberOf) }));
 }

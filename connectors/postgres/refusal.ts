@@ -74,7 +74,7 @@ export async function runQueueSteps(
   }
 }
 
-export function placeOf({ owner, mappings }: RefusalTools, partition: PartitionId, { entry }: Unit): Place {
+function placeOf({ owner, mappings }: RefusalTools, partition: PartitionId, { entry }: Unit): Place {
   const mapping = mappings[entry.mapping] as Mapping;
   return { owner, partition, source: tableName(mapping.source), target: quotedTarget(targetOf(mapping)) };
 }

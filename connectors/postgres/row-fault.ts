@@ -3,7 +3,7 @@ import { CrossfadeError } from '../../src/core/errors.ts';
 import { isConnectionLost, postgresError, sqlState } from './errors.ts';
 
 /** `constraint`: another row is in the way, or missing. `value`: the row itself, whatever the others are. */
-export type FaultKind = 'constraint' | 'value';
+type FaultKind = 'constraint' | 'value';
 
 export interface RowFault {
   readonly kind: FaultKind;

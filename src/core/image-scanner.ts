@@ -21,7 +21,7 @@ export const falseCell = 4;
 export const textCell = 5;
 export const kindMask = 7;
 /** `\"`, `\n` and their like. */
-export const hasEscape = 8;
+const hasEscape = 8;
 /** `\\` */
 export const hasBackslash = 16;
 /** `\u0000` */

@@ -15,7 +15,13 @@ describe.each(logKinds)(`frozen processes, seed ${seed}, log %s`, (log) => {
     await rig?.[Symbol.asyncDispose]();
   });
 
-  it('G3: a frozen apply whose place was taken cannot write when it wakes', { timeout: 180_000 }, async () => {
+  it('G3: a frozen apply whose place was taken cannot write when it wakes', { timeout: 400_000 }, async () => {
+    const written = async () => [...(await owners(rig)).values()].filter(({ offset }) => offset > 0n).length;
+    await until(
+      async () => (await written()) >= 2,
+      60_000,
+      () => rig.logs(),
+    );
     // Frozen in the worst place: everything is decided, and the transaction is about to be sent.
     expect(await rig.faults('books').order('sink:before-commit', 'SIGSTOP')).toBe(true);
     rig.start('second-books', 'run', 'apply', '--service', 'books');
@@ -28,14 +34,14 @@ describe.each(logKinds)(`frozen processes, seed ${seed}, log %s`, (log) => {
           ([partition, owner]) => (now.get(partition)?.epoch ?? 0n) > owner.epoch && (now.get(partition)?.offset ?? 0n) > owner.offset,
         );
       },
-      60_000,
+      120_000,
       () => rig.logs(),
     );
     const taken = await owners(rig);
     rig.books.kill('SIGCONT');
     await until(
       async () => /FENCED|expired|rejoin/i.test(await readFile(join(rig.folder, 'books.log'), 'utf8')),
-      30_000,
+      60_000,
       () => rig.logs(),
     );
     // Whoever owns a partition now claimed it anew: the sleeper's own epoch never wrote again.

@@ -13,7 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export type Fault = 'pass' | 'before' | 'after' | 'freeze' | 'late' | ProduceCode;
 
 /** An answer to Produce with this code for every partition; `stored`: the broker has the batches all the same. */
-export interface ProduceCode {
+interface ProduceCode {
   readonly code: number;
   readonly stored: boolean;
 }

@@ -271,7 +271,7 @@ const written = (value: unknown): string =>
 function short(value: unknown, other: unknown = value): string {
   const [text, against] = [written(value), written(other)];
   if (text.length <= 120) return text;
-  const differs = Math.max(60, [...text].findIndex((character, at) => character !== against[at]) - 20);
+  const differs = Math.max(60, text.split('').findIndex((unit, at) => unit !== against[at]) - 20);
   return `${text.slice(0, 60)}…${text.slice(differs, differs + 100)}… (${text.length})`;
 }
 const plainBig = (_key: string, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value);

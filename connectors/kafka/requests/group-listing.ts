@@ -21,7 +21,7 @@ export function listGroupsRequest(): KafkaRequest<string[]> {
   };
 }
 
-export interface GroupMember {
+interface GroupMember {
   readonly memberId: string;
   readonly clientId: string;
   /** Empty while the group is coming together. */

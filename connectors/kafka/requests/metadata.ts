@@ -7,7 +7,7 @@ export interface BrokerAddress {
   readonly host: string;
   readonly port: number;
 }
-export interface PartitionMetadata {
+interface PartitionMetadata {
   readonly errorCode: number;
   readonly partition: number;
   /** -1 while none is elected. */
