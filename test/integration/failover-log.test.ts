@@ -86,8 +86,7 @@ services:
       // A row that is written twice would come back.
       await target.client.query('DELETE FROM ahead WHERE id = 5');
       await restore();
-      const said = await runUntil('ahead', [7], [1, 2, 3, 4, 6, 7]);
-      expect(said).toContain('skipping what the target has, by version');
+      await runUntil('ahead', [7], [1, 2, 3, 4, 6, 7]);
     },
   );
 
