@@ -30,11 +30,13 @@ let folder: string;
 /** Servers of this suite's own: what others do on a shared one, and capture refuses, would end it. */
 let stack: Stack;
 let mysql: Connection;
-const name = freshName();
+/** Another one for each log: a target remembers the pipelines that filled it, and the shared Redis outlives both. */
+let name: string;
 let postgres: PostgresDatabase;
 let redis: RedisPrefix;
 
 async function begin(log: LogKind): Promise<void> {
+  name = freshName();
   [daemons, faults, running] = [[], new Map(), new Map()];
   const servers: readonly ServerName[] = log === 'kafka' ? ['mysql', 'kafka'] : ['mysql'];
   [stack, postgres, redis] = await Promise.all([privateStack({ servers }), freshPostgresDatabase(), freshRedisPrefix()]);
