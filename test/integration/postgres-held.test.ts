@@ -150,8 +150,8 @@ describe('constraints across partitions', () => {
   const sinks: Sink[] = [];
   beforeAll(async () => {
     fixture = await postgresFixture();
-    await fixture.execute(`CREATE TABLE seats (id int PRIMARY KEY, guest varchar(40) UNIQUE);
-      CREATE TABLE bags (id int PRIMARY KEY, seat int REFERENCES seats)`);
+    await fixture.execute(`CREATE TABLE seats (id int PRIMARY KEY, guest varchar(40) UNIQUE DEFERRABLE);
+      CREATE TABLE bags (id int PRIMARY KEY, seat int REFERENCES seats DEFERRABLE)`);
   });
   afterAll(async () => {
     for (const sink of sinks) await sink[Symbol.asyncDispose]();
@@ -171,10 +171,10 @@ describe('constraints across partitions', () => {
   };
   const stored = async (sql: string) => (await fixture.rows(sql)).map((row) => row.map(String));
 
-  test('G2: any history that a source with these constraints accepted ends in the same tables, whoever is ahead, with takeovers', async () => {
+  test('G2: any history that a source with these constraints accepted ends in the same tables where the target lets them wait, whoever is ahead, with takeovers', async () => {
     let run = 0;
-    const seed = Date.now() % 2 ** 31;
-    process.stdout.write(`postgres held: seed ${seed}\n`);
+    const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
+    process.stdout.write(`postgres held: SEED=${seed}\n`);
     const plan = fc.record({
       wishes: fc.array(wish, { minLength: 3, maxLength: 40 }),
       sizes: fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 5 }),
@@ -210,6 +210,10 @@ describe('constraints across partitions', () => {
           }
         }
         for (let freed = 1; freed > 0;) freed = ((await workers[0].tend?.(undefined)) ?? 0) + ((await workers[1].tend?.(undefined)) ?? 0);
+        // A parent that moves with its children, or a circle of rows that passed through states which are gone by now: none of
+        // them can go first, so one worker must write them in one transaction.
+        await workers[0].claim(names);
+        while (((await workers[0].tend?.(undefined)) ?? 0) > 0);
         const rows = (map: ReadonlyMap<number, number | string>) =>
           [...map].sort(([a], [b]) => a - b).map(([id, value]) => [String(id), String(value)]);
         expect(await workers[0].quarantine?.list('all')).toEqual([]);
@@ -217,7 +221,7 @@ describe('constraints across partitions', () => {
         expect(await stored('SELECT id, seat FROM bags ORDER BY id')).toEqual(rows(source.bags));
         for (const sink of sinks.splice(0)) await sink[Symbol.asyncDispose]();
       }),
-      { numRuns: 15, seed, endOnFailure: true },
+      { numRuns: Number(process.env['HELD_HISTORIES'] ?? 15), seed, endOnFailure: true },
     );
   }, 180_000);
 
