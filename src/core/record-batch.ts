@@ -103,7 +103,8 @@ export class RecordBatchBuilder {
       varintSize(valueLength) +
       Math.max(valueLength, 0) +
       headers.size;
-    this.#reserve(size + 10);
+    // With room for `openLast`: a row of 100 MB must not be copied for one more header.
+    this.#reserve(size + openHeaderBytes + 20);
     const buffer = this.#buffer;
     this.#lastStart = this.#length;
     let at = writeVarint(buffer, this.#length, size);
