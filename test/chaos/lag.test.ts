@@ -3,7 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '../support/cli.ts';
 import { metricOf } from '../support/scrape.ts';
-import { events, grows, type LagRig, openLagRig, recovered, streams, well } from './rig/lag.ts';
+import { events, grows, type LagRig, openLagRig, recovered, startedApart, streams, well } from './rig/lag.ts';
 
 let rig: LagRig;
 beforeAll(async () => {
@@ -15,12 +15,7 @@ afterAll(async () => {
 
 describe('G11: lag grows while anything is dead', () => {
   test('capture frozen, in a process of its own', async () => {
-    const pipe = await rig.pipeline();
-    const capture = pipe.start('run', 'capture');
-    await streams(capture);
-    const apply = pipe.start('run', 'apply', '--service', 'orders');
-    await pipe.insert();
-    await well(pipe, capture, apply);
+    const { pipe, capture, apply } = await startedApart(rig);
     capture.child.kill('SIGSTOP');
     await grows(pipe, apply, 12);
     capture.child.kill('SIGCONT');
@@ -32,12 +27,7 @@ describe('G11: lag grows while anything is dead', () => {
   });
 
   test('apply killed: the process that captures tells it, and status says the same', async () => {
-    const pipe = await rig.pipeline();
-    const capture = pipe.start('run', 'capture');
-    await streams(capture);
-    const apply = pipe.start('run', 'apply', '--service', 'orders');
-    await pipe.insert();
-    await well(pipe, capture, apply);
+    const { pipe, capture, apply } = await startedApart(rig);
     apply.child.kill('SIGKILL');
     await apply.finished;
     await pipe.insert();
@@ -74,12 +64,7 @@ describe('G11: lag grows while anything is dead', () => {
   });
 
   test('before anything is known it is absent, and said to be unknown; after a restart with the target away it is what the log knows', async () => {
-    const pipe = await rig.pipeline();
-    const capture = pipe.start('run', 'capture');
-    await streams(capture);
-    const first = pipe.start('run', 'apply', '--service', 'orders');
-    await pipe.insert();
-    await well(pipe, capture, first);
+    const { pipe, capture, apply: first } = await startedApart(rig);
     first.child.kill('SIGKILL');
     await first.finished;
     await rig.stack.servers.postgres.kill('SIGSTOP');

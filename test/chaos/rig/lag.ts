@@ -123,6 +123,17 @@ export async function well(pipe: Pipeline, ...processes: Running[]): Promise<voi
   }
 }
 
+/** Capture and apply in processes of their own, with a row applied and all well. */
+export async function startedApart(rig: LagRig): Promise<{ readonly pipe: Pipeline; readonly capture: Running; readonly apply: Running }> {
+  const pipe = await rig.pipeline();
+  const capture = pipe.start('run', 'capture');
+  await streams(capture);
+  const apply = pipe.start('run', 'apply', '--service', 'orders');
+  await pipe.insert();
+  await well(pipe, capture, apply);
+  return { pipe, capture, apply };
+}
+
 /** For `seconds`, every look finds more than the one before, and at last about as much as has passed. */
 export async function grows(pipe: Pipeline, of: Running, seconds: number): Promise<void> {
   const startedMs = Date.now();
