@@ -5,7 +5,7 @@ import type { TableSchema } from '../../src/core/change.ts';
 import { logClosed } from '../../src/core/log-errors.ts';
 import { partitionsOf } from '../../src/core/partition.ts';
 import type { LogState, PartTrouble } from '../../src/core/log-state.ts';
-import type { Delivery, Log, LogRecord, Offsets, PartitionId, ReadPlaces, Writer } from '../../src/core/log-port.ts';
+import type { Delivery, Log, Offsets, PartitionId, ReadPlaces, RecordHead, Writer } from '../../src/core/log-port.ts';
 import type { Finding } from '../../src/core/ports.ts';
 import { noPauses, type ReadPauses } from '../../src/core/pauses.ts';
 import { beat } from './beat.ts';
@@ -163,7 +163,7 @@ class SqliteLog implements Log {
     this.#throwIfClosedBy(signal);
   }
 
-  async at(partition: PartitionId, offset: number): Promise<LogRecord | undefined> {
+  async at(partition: PartitionId, offset: number): Promise<RecordHead | undefined> {
     const { store, partitions } = await this.#opened();
     return this.#cursors(store, partitions, new Map()).at(partition, offset);
   }

@@ -39,6 +39,7 @@ const schemaSql = `
     raw_bytes INTEGER NOT NULL,
     term INTEGER NOT NULL,
     first_version TEXT NOT NULL,
+    first_committed_at_us INTEGER NOT NULL,
     last_version TEXT NOT NULL,
     last_transaction TEXT NOT NULL,
     written_at_ms INTEGER NOT NULL,

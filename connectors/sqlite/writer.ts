@@ -35,6 +35,8 @@ function termOf(statement: StatementSync): number {
 
 /** SQLite takes a gigabyte in one row; this bounds what a reader of a huge transaction holds at once: a few thousand rows as objects. */
 const batchBytesMax = 2 * 1024 * 1024;
+/** Inserts no row. */
+const nothing = Array.from({ length: 11 }, () => null);
 
 export class SqliteWriter implements Writer {
   readonly term: number;
@@ -58,8 +60,9 @@ export class SqliteWriter implements Writer {
       'UPDATE partitions SET end_offset = ?, last_offset = ?, last_term = ?, last_version = ?, last_transaction = ? WHERE id = ?',
     );
     this.#insert = db.prepare(
-      `INSERT INTO batches (partition, base_offset, next_offset, raw_bytes, term, first_version, last_version, last_transaction,
-       written_at_ms, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO batches (partition, base_offset, next_offset, raw_bytes, term, first_version, first_committed_at_us, last_version,
+       last_transaction, written_at_ms, data) SELECT * FROM (SELECT ? AS partition, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       WHERE partition IS NOT NULL`,
     );
   }
 
@@ -85,8 +88,11 @@ export class SqliteWriter implements Writer {
     const base = Number(this.#end.get(id)?.['end_offset']);
     const next = base + batch.count;
     const data = batch.finish(this.#parts.codec, base);
-    const { bytes, firstVersion, lastVersion, lastTransactionId } = batch;
-    this.#insert.run(id, base, next, bytes, this.term, firstVersion, lastVersion, lastTransactionId, Date.now(), data);
+    const { bytes, firstVersion, firstCommittedAtUs, lastVersion, lastTransactionId } = batch;
+    const first = [firstVersion, firstCommittedAtUs] as const;
+    this.#insert.run(id, base, next, bytes, this.term, ...first, lastVersion, lastTransactionId, Date.now(), data);
+    // SQLite keeps its copy of what was bound until the next call: a row of 100 MB would stay for as long as nothing follows.
+    if (data.length > batchBytesMax) this.#insert.run(...nothing);
     this.#moveEnd.run(next, next - 1, this.term, lastVersion, lastTransactionId, id);
   }
 

@@ -1,6 +1,6 @@
 /** How far a service is in one partition, and whether that can be said at all. */
 import type { LogState } from '../core/log-state.ts';
-import type { Log, LogRecord, PartitionId, PartitionState } from '../core/log-port.ts';
+import type { Log, PartitionId, PartitionState, RecordHead } from '../core/log-port.ts';
 import type { Progress } from '../core/sink-port.ts';
 import { lagOf } from '../runtime/lag.ts';
 
@@ -62,7 +62,7 @@ async function firstFrom(
   { log, ask }: NonNullable<PartitionQuestion['look']>,
   partition: PartitionId,
   offset: number,
-): Promise<LogRecord | 'unknown' | undefined> {
+): Promise<RecordHead | 'unknown' | undefined> {
   try {
     return await ask(() => log.at(partition, offset));
   } catch {

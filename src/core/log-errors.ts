@@ -48,6 +48,16 @@ export function unknownPartition(partition: PartitionId): CrossfadeError {
   });
 }
 
+/** An apply may start before the first capture has made its topics: without a log's id nothing may be written down as applied. */
+export function notMadeYet(partition: PartitionId): CrossfadeError {
+  return new CrossfadeError({
+    code: 'LOG_UNREACHABLE',
+    fault: 'retry',
+    message: `the log has no ${partition} yet`,
+    remedy: 'Nothing to do when the pipeline is new: the first `crossfade run capture` makes it. Else its topic was deleted.',
+  });
+}
+
 /** After one failed append nothing may follow it, or the log would have a gap: the writer is to be opened anew. */
 export function writerBroken(cause: unknown): CrossfadeError {
   return new CrossfadeError({

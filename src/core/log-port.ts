@@ -100,6 +100,9 @@ export interface LogRecord {
   readonly barrier?: number;
 }
 
+/** What of a record tells where it stands: enough to compare two histories, and to say how late somebody is. */
+export type RecordHead = Pick<LogRecord, 'offset' | 'version' | 'term' | 'committedAtUs'>;
+
 export interface Delivery {
   readonly partition: PartitionId;
   /**
@@ -140,8 +143,11 @@ export interface Log extends AsyncDisposable {
     signal: AbortSignal,
     pauses?: ReadPauses,
   ): AsyncIterable<Delivery>;
-  /** The first record from that offset on, whatever its term, if one is there now; never waits. LOG_LOST_HISTORY below the start. */
-  at(partition: PartitionId, offset: number): Promise<LogRecord | undefined>;
+  /**
+   * Where the first record from that offset on stands, whatever its term, if one is there now; never waits. LOG_LOST_HISTORY
+   * below the start. Without the row: who watches the lag must not hold a row of 100 MB for it.
+   */
+  at(partition: PartitionId, offset: number): Promise<RecordHead | undefined>;
   /** No group, all named partitions, from the named offsets; knows of no term before the first record that it meets. */
   readFrom(offsets: Offsets, signal: AbortSignal): AsyncIterable<Delivery>;
   /** Advisory: this group has durably applied below these offsets; retention may delete below the lowest of all groups. */

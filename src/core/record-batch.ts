@@ -4,6 +4,7 @@
  * Layout: https://kafka.apache.org/documentation/#recordbatch
  */
 import { invariant } from './assert.ts';
+import { HeaderReader } from './record-headers.ts';
 import { appendOpen, openHeaderBytes, type RecordHeaders, versionFrom } from './row-headers.ts';
 import { varintSize, writeVarint } from './varint.ts';
 import { versionWidth } from './version.ts';
@@ -39,6 +40,7 @@ export class RecordBatchBuilder {
   #baseTimestamp = 0;
   #maxTimestamp = 0;
   #firstHeadersAt = 0;
+  #firstHeadersEnd = 0;
   #lastTransactionId = '';
   /** Where the last record lies, so that it can be opened. */
   #lastStart = 0;
@@ -59,6 +61,10 @@ export class RecordBatchBuilder {
   }
   get lastVersion(): string {
     return this.#versionAt(this.#lastHeadersAt);
+  }
+  /** Of the first record, in µs since 1970. */
+  get firstCommittedAtUs(): number {
+    return new HeaderReader(this.#buffer, 'a batch').read({ at: this.#firstHeadersAt }, this.#firstHeadersEnd).committedAtUs;
   }
   get lastTransactionId(): string {
     return this.#lastTransactionId;
@@ -128,6 +134,7 @@ export class RecordBatchBuilder {
     if (this.count === 0) this.#firstHeadersAt = at;
     this.#lastIsOpen = headers.open;
     this.#length = headers.write(buffer, at);
+    if (this.count === 0) this.#firstHeadersEnd = this.#length;
     this.count += 1;
   }
 
@@ -150,6 +157,7 @@ export class RecordBatchBuilder {
     this.#lastBodyBytes = size;
     this.#lastIsOpen = true;
     this.#length = appendOpen(buffer, this.#lastHeadersAt, this.#length + longer);
+    if (this.count === 1) this.#firstHeadersEnd = this.#length;
   }
 
   #reserve(more: number): void {

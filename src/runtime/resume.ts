@@ -1,7 +1,7 @@
 /** Where capture and apply go on after anything died: pure decisions over what the log and the target say (semantics section 9). */
 import { CrossfadeError } from '../core/errors.ts';
 import type { LogState } from '../core/log-state.ts';
-import type { LogRecord, PartitionId, ReadPlace, RecordPlace, Tail } from '../core/log-port.ts';
+import type { PartitionId, ReadPlace, RecordHead, RecordPlace, Tail } from '../core/log-port.ts';
 import type { Progress } from '../core/sink-port.ts';
 import type { Version } from '../core/change.ts';
 import { type Half, parseVersion, splitVersion, versionOf } from '../core/version.ts';
@@ -156,7 +156,7 @@ export interface ResumeQuestion {
   readonly mappingHash: string;
   readonly log: LogState;
   /** What the log holds now at `progress.lastOffset`; `deleted` when retention took it, so that there is nothing to compare. */
-  readonly atLast: LogRecord | 'deleted' | undefined;
+  readonly atLast: RecordHead | 'deleted' | undefined;
 }
 
 export function resumeOf(question: ResumeQuestion): Resume {

@@ -210,7 +210,8 @@ export function readingContract(name: string, makeHarness: MakeHarness): void {
       expect(await log.at(people, 0)).toBeUndefined();
       for (let n = 0; n < 20; n += 10) await writer.append([{ partition: people, batch: rows(n, n + 10) }]);
       const all = await collect(log, new Map([[people, 0]]), 20);
-      for (const record of all) expect(await log.at(people, record.offset)).toEqual(record);
+      for (const { offset, version, term, committedAtUs } of all)
+        expect(await log.at(people, offset)).toMatchObject({ offset, version, term, committedAtUs });
       const { endOffset = -1 } = (await log.state()).partitions.get(people) ?? {};
       expect(await log.at(people, endOffset)).toBeUndefined();
       expect(await log.at(people, endOffset + 5)).toBeUndefined();

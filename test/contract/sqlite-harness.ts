@@ -62,8 +62,8 @@ export class SqliteHarness implements LogHarness {
         .get(topicOf(partition), numberOf(partition));
       const [id, base] = [Number(row?.['id']), Number(row?.['end_offset'])];
       db.prepare(
-        `INSERT INTO batches (partition, base_offset, next_offset, raw_bytes, term, first_version, last_version, last_transaction,
-         written_at_ms, data) VALUES (?, ?, ?, ?, 0, '', '', '', 0, ?)`,
+        `INSERT INTO batches (partition, base_offset, next_offset, raw_bytes, term, first_version, first_committed_at_us, last_version,
+         last_transaction, written_at_ms, data) VALUES (?, ?, ?, ?, 0, '', 0, '', '', 0, ?)`,
       ).run(id, base, base + batch.count, batch.bytes, batch.finish(codec, base));
       db.prepare('UPDATE partitions SET end_offset = ? WHERE id = ?').run(base + batch.count, id);
     });

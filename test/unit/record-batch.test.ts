@@ -157,7 +157,7 @@ describe('record batch', () => {
     const headers = EncodedHeaders.of(1, 1, 'cafe');
     headers.version = versionOf(versionPrefix({ epoch: 1, file: 1, offset: 1 }), 0, 2);
     batch.add(5, Buffer.from('k'), null, headers, 't');
-    expect(batch.firstVersion).toBe(headers.version);
+    expect([batch.firstVersion, batch.firstCommittedAtUs]).toEqual([headers.version, 1]);
     expect(decodeRecordBatch(batch.finish(codec, 0), codec, 'p@0')).toMatchObject([{ timestampMs: 5, value: null }]);
   });
 
@@ -186,7 +186,7 @@ describe('record batch', () => {
       fc.property(sizes, (values) => {
         const [late, early] = [new RecordBatchBuilder(), new RecordBatchBuilder()];
         for (const [index, bytes] of values.entries()) {
-          const headers = EncodedHeaders.of(1, 1000, 'cafe');
+          const headers = EncodedHeaders.of(1, 1000 + index, 'cafe');
           headers.version = versionOf(versionPrefix({ epoch: 1, file: 1, offset: 1 }), index, 2);
           late.add(index, Buffer.from('k'), new Uint8Array(bytes), headers, 't');
           early.add(index, Buffer.from('k'), new Uint8Array(bytes), index === values.length - 1 ? headers.opened() : headers, 't');
@@ -194,6 +194,7 @@ describe('record batch', () => {
         late.openLast();
         late.openLast();
         expect([late.firstVersion, late.lastVersion]).toEqual([early.firstVersion, early.lastVersion]);
+        expect([late.firstCommittedAtUs, early.firstCommittedAtUs]).toEqual([1000, 1000]);
         expect(late.finish(plain, 0)).toEqual(early.finish(plain, 0));
       }),
     );

@@ -12,7 +12,7 @@ export const churnSeconds = number('CHAOS_MINUTES', 0.3) * 60;
 /** Rows of the one large transaction in the mix. */
 export const bulkRows = number('CHAOS_BULK_ROWS', 20_000);
 /** For so long a target stands still. */
-export const stallSeconds = number('CHAOS_STALL_SECONDS', 10);
+export const stallSeconds = number('CHAOS_STALL_SECONDS', 16);
 /** For so long a server is away. */
 export const awaySeconds = number('CHAOS_AWAY_SECONDS', 4);
 
