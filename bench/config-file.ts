@@ -11,6 +11,8 @@ export interface BenchConfig {
   readonly table: string;
   /** Each figure has a pipeline, and so a log and a progress, of its own. */
   readonly pipeline: string;
+  /** The broker; the embedded log without one. */
+  readonly kafkaUrl?: string | undefined;
 }
 
 export interface ConfigFolder extends Disposable {
@@ -27,11 +29,11 @@ export function makeConfig(config: BenchConfig): ConfigFolder {
   return { folder, configPath, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
-export function configText({ mysqlUrl, startGtid, postgresUrl, table, pipeline }: BenchConfig): string {
+export function configText({ mysqlUrl, startGtid, postgresUrl, table, pipeline, kafkaUrl }: BenchConfig): string {
   return `pipeline: ${pipeline}
 source:
   mysql: { url: ${JSON.stringify(mysqlUrl)}, start: { gtid: ${JSON.stringify(startGtid)} } }
-log: embedded
+log: ${kafkaUrl === undefined ? 'embedded' : `{ kafka: '${kafkaUrl}' }`}
 services:
   ${benchService}:
     postgres: ${postgresUrl}

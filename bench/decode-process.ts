@@ -8,6 +8,7 @@ import ZongJi from '@vlasky/zongji';
 
 import { mysqlSchema } from '../connectors/mysql/config.ts';
 import { openMysqlSource } from '../connectors/mysql/source.ts';
+import { answerParent } from './child.ts';
 import type { DecodeTask, FromDecode } from './decode.ts';
 import { benchDatabase } from './load.ts';
 
@@ -121,11 +122,4 @@ async function run(task: DecodeTask): Promise<FromDecode> {
   }
 }
 
-process.once('message', (task: DecodeTask) => {
-  void run(task)
-    .then(
-      (result) => process.send?.(result),
-      (error: unknown) => process.send?.({ failure: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
-    )
-    .finally(() => process.disconnect?.());
-});
+answerParent(run);

@@ -1,9 +1,8 @@
 /** Our decoder against zongji as it comes: the same server sends the same binlog to both, and the rows must be the same. */
-import { fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-
+import { inChild } from './child.ts';
 import { changesOf } from './data-set.ts';
 import { figure, type Figure } from './figure.ts';
+import { leastOfZongji } from './floors.ts';
 import type { Loaded } from './load.ts';
 import type { Say } from './say.ts';
 
@@ -27,13 +26,14 @@ export interface FromDecode {
   readonly hash: string;
 }
 
-/** What the issue asks for; less is not ok. */
-const leastRatio = 3;
+interface DecodeOptions {
+  readonly url: string;
+  readonly say: Say;
+  readonly add: (figure: Figure) => void;
+  readonly holdsFloors: boolean;
+}
 
-export async function decodeFigures(
-  { url, say, add }: { readonly url: string; readonly say: Say; readonly add: (figure: Figure) => void },
-  { set, binlogs }: Loaded,
-): Promise<void> {
+export async function decodeFigures({ url, say, add, holdsFloors }: DecodeOptions, { set, binlogs }: Loaded): Promise<void> {
   const run = (reader: DecodeTask['reader'], prove: boolean) =>
     say.during(`decoding ${set.name}, ${reader}${prove ? ', hashed' : ''}`, () =>
       runDecode({ reader, url, file: binlogs[0] ?? '', table: set.table, rows: changesOf(set), prove, deadlineSeconds: 240 }),
@@ -48,28 +48,14 @@ export async function decodeFigures(
   const fastest = (of: readonly FromDecode[]) => of.reduce((a, b) => (b.seconds < a.seconds ? b : a));
   const [best, peer] = [fastest(runs.ours), fastest(runs.zongji)];
   const rate = ({ rows, seconds }: FromDecode) => rows / seconds;
-  const isRight = isSame && rate(best) >= leastRatio * rate(peer);
   const reference = { name: 'zongji', value: rate(peer) };
-  add(figure({ name: `decode.${set.name}.rate`, value: rate(best), unit: 'changes/s', reference, isRight }));
+  const floor = holdsFloors ? leastOfZongji * rate(peer) : undefined;
+  add(figure({ name: `decode.${set.name}.rate`, value: rate(best), unit: 'changes/s', reference, isRight: isSame, floor }));
   const cpuOf = ({ cpuUs, rows }: FromDecode) => cpuUs / rows;
   const cpuReference = { name: 'zongji', value: cpuOf(peer) };
   add(figure({ name: `decode.${set.name}.cpu`, value: cpuOf(best), unit: 'µs/change', reference: cpuReference, isRight: isSame }));
 }
 
 /** Runs one reader in a process of its own. */
-function runDecode(task: DecodeTask): Promise<FromDecode> {
-  return new Promise((resolve, reject) => {
-    const child = fork(fileURLToPath(new URL('decode-process.ts', import.meta.url)), {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      // With ours, so that `node --cpu-prof bench/main.ts` profiles the readers.
-      execArgv: [...process.execArgv, '--disable-warning=ExperimentalWarning'],
-    });
-    child.once('message', (message: FromDecode | { readonly failure: string }) => {
-      if ('failure' in message) reject(new Error(message.failure));
-      else resolve(message);
-    });
-    child.once('error', reject);
-    child.once('exit', (code, signal) => reject(new Error(`the reader ${task.reader} ended with ${code ?? signal} and no result`)));
-    child.send(task);
-  });
-}
+const runDecode = (task: DecodeTask): Promise<FromDecode> =>
+  inChild(new URL('decode-process.ts', import.meta.url), `the reader ${task.reader}`, task);

@@ -3,7 +3,7 @@ export interface Figure {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
-  /** The least that is acceptable; null while none is set. */
+  /** The least that is acceptable, the most where less is better; null where none is set. */
   readonly floor: number | null;
   /** value : reference of the same run (the other way round where less is better); null without a reference. */
   readonly ratio: number | null;
@@ -20,34 +20,36 @@ export interface Measured {
   readonly reference?: { readonly value: number; readonly name: string } | undefined;
   /** False where the result was proven wrong. */
   readonly isRight?: boolean;
+  /** See `Figure`; undefined where none is set, or at a scale at which none is held. */
+  readonly floor?: number | undefined;
 }
 
-const lessIsBetter = (unit: string) => /^(ms|MB|µs\/change|s)$/.test(unit);
+export const lessIsBetter = (unit: string) => /^(ms|MB|µs\/change|s)$/.test(unit);
 
-export function figure({ name, value, unit, reference, isRight = true }: Measured): Figure {
+export function figure({ name, value, unit, reference, isRight = true, floor }: Measured): Figure {
   const ratio =
     reference && reference.value > 0 && value > 0 ? (lessIsBetter(unit) ? reference.value / value : value / reference.value) : null;
   return {
     name,
     value: round(value),
     unit,
-    floor: null,
+    floor: floor === undefined ? null : round(floor),
     ratio: ratio === null ? null : round(ratio),
     against: reference?.name ?? null,
-    ok: isRight,
+    ok: isRight && (floor === undefined || (lessIsBetter(unit) ? value <= floor : value >= floor)),
   };
 }
 
 /** Three digits that mean something; more would claim what this machine cannot repeat. */
 const round = (value: number) => (Number.isFinite(value) ? Number(value.toPrecision(3)) : 0);
 
-/** A table for a person: rates as bars, everything else as numbers; at most 78 columns. */
+/** A line for a person each. */
 export function tableLines(figures: readonly Figure[]): string[] {
-  const highest = Math.max(1, ...figures.filter(({ unit }) => unit === 'changes/s').map(({ value }) => value));
-  return figures.map(({ name, value, unit, ratio, against, ok }) => {
-    const bar = unit === 'changes/s' ? '█'.repeat(Math.max(1, Math.round((value / highest) * 20))) : '';
+  return figures.map(({ name, value, unit, floor, ratio, against, ok }) => {
+    const bound = floor === null ? '' : `${lessIsBetter(unit) ? '≤' : '≥'} ${grouped(floor)}`;
     const compared = ratio === null ? '' : `${ratio} × ${against}`;
-    const mark = ok ? ' ' : '✗';
-    return `${mark} ${name.padEnd(30)}${value.toLocaleString('en-US').padStart(9)} ${unit.padEnd(10)} ${bar}${bar && compared ? ' ' : ''}${compared}`.trimEnd();
+    return `${ok ? ' ' : '✗'} ${name.padEnd(38)}${grouped(value).padStart(9)} ${unit.padEnd(10)} ${bound.padEnd(11)}${compared}`.trimEnd();
   });
 }
+
+export const grouped = (value: number) => value.toLocaleString('en-US');

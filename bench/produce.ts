@@ -1,20 +1,13 @@
-/** The writing side of the Kafka log alone, beside Kafka's own ProducerPerformance: the same values to the same broker, in turns. */
+/** The writing side of the Kafka log beside Kafka's own ProducerPerformance: the same values to the same broker, in turns. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { kafkaSchema } from '../connectors/kafka/config.ts';
-import { openKafkaLog } from '../connectors/kafka/log.ts';
-import { codec } from '../src/codec.ts';
-import type { Append, Log, Writer } from '../src/core/log-port.ts';
-import { partitionsOf } from '../src/core/partition.ts';
-import { type Codec, RecordBatchBuilder } from '../src/core/record-batch.ts';
-import { EncodedHeaders } from '../src/core/record-headers.ts';
-import { versionOf, versionPrefix } from '../src/core/version.ts';
 import { run } from '../stack/command.ts';
 import { kafkaTool } from '../stack/kafka.ts';
-import { startStack } from '../stack/stack.ts';
+import { inChild } from './child.ts';
 import { figure, type Figure } from './figure.ts';
+import { leastOfProducer, rssMbMax } from './floors.ts';
 import type { Say } from './say.ts';
 
 interface Case {
@@ -27,112 +20,75 @@ const cases: readonly Case[] = [
   { name: 'zstd_12_partitions', partitions: 12, compression: 'zstd' },
   { name: 'plain_1_partition', partitions: 1, compression: 'none' },
 ];
-/** Pairs of runs; the medians are compared. */
-const rounds = 3;
-const batchBytes = 512 * 1024;
-/** Appends that are not acknowledged yet. */
-const outstanding = 4;
-const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
-export async function produceFigures({ scale, say, add }: { scale: number; say: Say; add: (figure: Figure) => void }): Promise<void> {
-  await using stack = await startStack({ servers: ['kafka'], log: (line) => say.line(line), isPrivate: true });
+export interface ProduceTask extends Case {
+  readonly url: string;
+  /** A file with one value a line. */
+  readonly payloads: string;
+  readonly records: number;
+}
+
+export interface Produced {
+  /** Records a second. */
+  readonly rate: number;
+  /** A record. */
+  readonly cpuUs: number;
+  readonly rssMb: number;
+  /** The log holds what was sent. */
+  readonly isRight: boolean;
+}
+
+/** A B B A: whoever comes first finds the broker cold, and a machine that slows down meets both alike. */
+const turns = ['ours', 'peer', 'peer', 'ours', 'ours', 'peer', 'peer', 'ours'] as const;
+
+export interface ProduceOptions {
+  readonly url: string;
+  readonly scale: number;
+  readonly holdsFloors: boolean;
+  readonly say: Say;
+  readonly add: (figure: Figure) => void;
+}
+
+export async function produceFigures({ url, scale, holdsFloors, say, add }: ProduceOptions): Promise<void> {
   const records = Math.max(20_000, Math.round(1_000_000 * scale));
   const folder = mkdtempSync(join(tmpdir(), 'crossfade-bench-produce-'));
+  const payloads = join(folder, 'values.txt');
   try {
-    const values = changeEvents(5000);
-    const payloads = join(folder, 'values.txt');
-    writeFileSync(payloads, values.map((value) => `${value.toString()}\n`).join(''));
+    writeFileSync(
+      payloads,
+      changeEvents(5000)
+        .map((value) => `${value}\n`)
+        .join(''),
+    );
     for (const each of cases) {
       const ours: Produced[] = [];
       const peers: number[] = [];
-      for (let round = 0; round < rounds; round += 1) {
-        ours.push(await say.during(`produce, ${each.name}`, () => produce(stack.urls.kafka, each, `r${round}`, values, records)));
-        peers.push(
-          await say.during(`reference: ProducerPerformance, ${each.name}`, () =>
-            peerRate(stack.urls.kafka, each, `r${round}`, payloads, records),
-          ),
-        );
+      for (const [turn, who] of turns.entries()) {
+        // Each run has topics of its own: what lies there already must not slow down the one that comes later.
+        const task: ProduceTask = { ...each, name: `${each.name}-${turn}`, url, payloads, records };
+        if (who === 'peer') peers.push(await say.during(`reference: ProducerPerformance, ${each.name}`, () => peerRate(task)));
+        else ours.push(await say.during(`produce, ${each.name}`, () => produce(task)));
       }
-      const reference = { name: 'ProducerPerformance', value: median(peers) };
-      const name = `produce.${each.name}`;
+      const peer = middle(peers);
       const isRight = ours.every((one) => one.isRight);
-      add(figure({ name: `${name}.rate`, value: median(ours.map(({ rate }) => rate)), unit: 'changes/s', reference, isRight }));
-      add(figure({ name: `${name}.cpu`, value: median(ours.map(({ cpuUs }) => cpuUs)), unit: 'µs/change' }));
+      const name = `produce.${each.name}`;
+      const reference = { name: 'ProducerPerformance', value: peer };
+      const floor = holdsFloors ? leastOfProducer * peer : undefined;
+      add(figure({ name: `${name}.rate`, value: middle(ours.map(({ rate }) => rate)), unit: 'changes/s', reference, isRight, floor }));
+      add(figure({ name: `${name}.cpu`, value: middle(ours.map(({ cpuUs }) => cpuUs)), unit: 'µs/change' }));
+      const rssMb = Math.max(...ours.map((one) => one.rssMb));
+      add(figure({ name: `${name}.rss`, value: rssMb, unit: 'MB', floor: holdsFloors ? rssMbMax : undefined }));
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-interface Produced {
-  readonly rate: number;
-  readonly cpuUs: number;
-  readonly isRight: boolean;
-}
-
-async function produce(
-  url: string,
-  { name, partitions, compression }: Case,
-  round: string,
-  values: readonly Buffer[],
-  records: number,
-): Promise<Produced> {
-  const stream = { topic: `bench-${name}-${round}.rows`, partitions };
-  const plain: Codec = { ...codec, compress: (bytes) => bytes };
-  const options = { pipeline: `bench-${name}-${round}`, streams: [stream], codec: compression === 'zstd' ? codec : plain, logger: quiet };
-  await using log = await openKafkaLog(kafkaSchema.parse(url), options);
-  await using writer = await log.lead(AbortSignal.timeout(60_000));
-  const cpu = process.cpuUsage();
-  const startedMs = performance.now();
-  await append(writer, partitionsOf(stream), values, records);
-  const seconds = (performance.now() - startedMs) / 1000;
-  const { user, system } = process.cpuUsage(cpu);
-  return { rate: records / seconds, cpuUs: (user + system) / records, isRight: (await held(log)) === records };
-}
-
-/** Every record with its key and headers, as capture writes it; batches of each partition in turn. */
-async function append(writer: Writer, partitions: readonly string[], values: readonly Buffer[], records: number): Promise<void> {
-  const spare: RecordBatchBuilder[] = [];
-  const pending: Promise<void>[] = [];
-  const headers = EncodedHeaders.of(writer.term, 1_000_000, 'a1b2c3d4');
-  const prefix = versionPrefix({ epoch: 1, file: 1, offset: 4 });
-  for (let n = 0; n < records;) {
-    const appends: Append[] = [];
-    for (const partition of partitions) {
-      const batch = spare.pop() ?? new RecordBatchBuilder();
-      for (; n < records && batch.bytes < batchBytes; n += 1) {
-        headers.version = versionOf(prefix, n, 2);
-        batch.add(1_700_000_000_000, Buffer.from(`{"id":${n}}`), values[n % values.length] as Buffer, headers, 'gtid:1');
-      }
-      if (batch.count > 0) appends.push({ partition, batch });
-    }
-    const done = writer.append(appends).then(() => {
-      for (const { batch } of appends) {
-        batch.reset();
-        spare.push(batch);
-      }
-    });
-    pending.push(done);
-    if (pending.length >= outstanding) await pending.shift();
-  }
-  await Promise.all(pending);
-}
-
-/** What is there to read, without the mark that each partition has of the takeover. */
-async function held(log: Log): Promise<number> {
-  const { partitions } = await log.state();
-  return partitions.values().reduce((sum, { startOffset, endOffset }) => sum + endOffset - startOffset - 1, 0);
-}
+const produce = (task: ProduceTask): Promise<Produced> => inChild(new URL('produce-process.ts', import.meta.url), 'the producer', task);
 
 /** Records a second, as it says itself; tuned as its users do. */
-async function peerRate(
-  url: string,
-  { name, partitions, compression }: Case,
-  round: string,
-  payloads: string,
-  records: number,
-): Promise<number> {
-  const topic = `peer-${name}-${round}`;
+async function peerRate({ url, name, partitions, compression, payloads, records }: ProduceTask): Promise<number> {
+  const topic = `peer-${name}`;
   await run(
     await kafkaTool('org.apache.kafka.tools.TopicCommand', [
       '--bootstrap-server',
@@ -173,7 +129,7 @@ async function peerRate(
 }
 
 /** What Debezium's envelope of a small order looks like, about 500 bytes, no two alike. */
-function changeEvents(count: number): Buffer[] {
+function changeEvents(count: number): string[] {
   return Array.from({ length: count }, (_, n) => {
     const after = {
       id: n,
@@ -198,17 +154,20 @@ function changeEvents(count: number): Buffer[] {
       pos: 4 + n * 300,
       row: n % 10,
     };
-    return Buffer.from(
-      JSON.stringify({
-        before: null,
-        after,
-        source,
-        transaction: { id: source.gtid, total_order: 1, data_collection_order: 1 },
-        op: 'c',
-        ts_ms: source.ts_ms,
-      }),
-    );
+    return JSON.stringify({
+      before: null,
+      after,
+      source,
+      transaction: { id: source.gtid, total_order: 1, data_collection_order: 1 },
+      op: 'c',
+      ts_ms: source.ts_ms,
+    });
   });
 }
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+/** Half of the runs are above it, half below. */
+function middle(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const [low, high] = [sorted[Math.floor((sorted.length - 1) / 2)] ?? 0, sorted[Math.floor(sorted.length / 2)] ?? 0];
+  return (low + high) / 2;
+}

@@ -4,6 +4,8 @@ export class Say {
   readonly #startedMs = performance.now();
   #toldMs = 0;
   #hasProgress = false;
+  /** Said behind every progress: how much there still is. */
+  ahead: () => string = () => '';
 
   constructor(out: NodeJS.WriteStream) {
     this.#out = out;
@@ -20,8 +22,10 @@ export class Say {
     const nowMs = performance.now();
     if (nowMs - this.#toldMs < (this.#out.isTTY ? 200 : 2000)) return;
     this.#toldMs = nowMs;
-    if (this.#out.isTTY) this.#out.write(`\r${`${this.#clock()} ${text}`.slice(0, Math.max(20, (this.#out.columns || 80) - 1))}\x1b[K`);
-    else this.#out.write(`${this.#clock()} ${text}\n`);
+    const ahead = this.ahead();
+    const whole = `${this.#clock()} ${ahead === '' ? '' : `${ahead}: `}${text}`;
+    if (this.#out.isTTY) this.#out.write(`\r${whole.slice(0, Math.max(20, (this.#out.columns || 80) - 1))}\x1b[K`);
+    else this.#out.write(`${whole}\n`);
     this.#hasProgress = this.#out.isTTY;
   }
 

@@ -8,6 +8,7 @@ import { loadConfig } from '../src/config.ts';
 import { makeLogger } from '../src/runtime/observe.ts';
 import type { Part } from '../src/runtime/daemon.ts';
 import { applyPart, capturePart, openLog } from '../src/wire.ts';
+import { answerParent } from './child.ts';
 import type { FromStage, StageTask } from './stage.ts';
 
 const logger = makeLogger({ level: 'warn', format: 'text', write: (line) => process.stderr.write(line) });
@@ -95,11 +96,4 @@ async function proveLog(config: ReturnType<typeof loadConfig>, records: number):
   if (held - marks !== records) throw new Error(`the log holds ${held - marks} records instead of ${records}`);
 }
 
-process.once('message', (task: StageTask) => {
-  void run(task)
-    .then(
-      (result) => process.send?.(result),
-      (error: unknown) => process.send?.({ failure: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
-    )
-    .finally(() => process.disconnect?.());
-});
+answerParent(run);

@@ -1,26 +1,30 @@
 import { parseArgs } from 'node:util';
 
 export interface DemoArguments {
+  /** A real Kafka as the log, started by the demo, instead of the embedded one. */
+  readonly isOnKafka: boolean;
   /** Undefined: until Ctrl-C. */
   readonly seconds: number | undefined;
   readonly changesPerSecond: number;
   readonly seed: number;
   readonly isPlain: boolean;
-  /** The demo kills crossfade, Postgres and Redis with -9 in turn, one this often; undefined: never. */
+  /** The demo kills crossfade, Postgres, Redis and the broker with -9 in turn, one this often; undefined: never. */
   readonly killEverySeconds: number | undefined;
   /** Where the frame of two thirds of the time goes as text with its colours, for a picture. */
   readonly framePath: string | undefined;
 }
 
-export const demoUsage = `usage: npm run demo -- [--seconds N] [--rate N] [--kill-every N] [--seed N] [--plain]
+export const demoUsage = `usage: npm run demo -- [--kafka] [--seconds N] [--rate N] [--kill-every N] [--seed N] [--plain]
 
 Starts real MySQL, Postgres and Redis, a shop at work in MySQL, and crossfade,
 and shows what happens until Ctrl-C.
 
+  --kafka         the log is a real Kafka that the demo starts, not the embedded one
   --seconds N     ends by itself after N seconds of work, compares every row,
                   and exits 0 only when all sides are equal
   --rate N        changes a second in MySQL; 300
-  --kill-every N  kills with -9 every N seconds: crossfade, Postgres, Redis in turn
+  --kill-every N  kills with -9 every N seconds while the shop is open: crossfade,
+                  Postgres, Redis, and Kafka where it is the log, in turn
   --seed N        repeats the choices of an earlier run
   --plain         one line a second, also on a terminal`;
 
@@ -30,6 +34,7 @@ export function parseArguments(argv: readonly string[]): DemoArguments | string 
     const { values } = parseArgs({
       args: [...argv],
       options: {
+        kafka: { type: 'boolean', default: false },
         seconds: { type: 'string' },
         rate: { type: 'string', default: '300' },
         'kill-every': { type: 'string' },
@@ -41,6 +46,7 @@ export function parseArguments(argv: readonly string[]): DemoArguments | string 
     });
     if (values.help) return undefined;
     return {
+      isOnKafka: values.kafka,
       seconds: number('seconds', values.seconds, 1),
       changesPerSecond: number('rate', values.rate, 1) ?? 300,
       killEverySeconds: number('kill-every', values['kill-every'], 1),

@@ -7,7 +7,7 @@ import { makeFolder, writeConfiguration } from './folder.ts';
 import { LagMeter } from './lag-meter.ts';
 import { Pipeline } from './pipeline.ts';
 import { neverQuiet } from './quiet.ts';
-import { Keeper, createShop, serviceDatabase, startServers } from './servers.ts';
+import { brokerOf, createShop, Keeper, serviceDatabase, startServers } from './servers.ts';
 import { Sides } from './sides.ts';
 import { Stage } from './stage.ts';
 import { isEqual, summaryLines } from './summary.ts';
@@ -19,13 +19,16 @@ import { Workload } from './workload.ts';
 export async function runDemo(options: DemoArguments, signal: AbortSignal): Promise<number> {
   const terminal = new Terminal(process.stdout, options.isPlain);
   const say = (text: string) => terminal.say(text);
-  say('demo: starting MySQL, Postgres and Redis of its own (the first time they are downloaded)');
-  await using stack = await neverQuiet(say, 'demo: the servers are being made ready', startServers);
+  const servers = options.isOnKafka ? 'MySQL, Postgres, Redis and Kafka' : 'MySQL, Postgres and Redis';
+  say(`demo: starting ${servers} of its own (the first time they are downloaded)`);
+  await using stack = await neverQuiet(say, 'demo: the servers are being made ready', (log) => startServers(log, options.isOnKafka));
   if (signal.aborted) return 130;
   using folder = makeFolder();
   const { urls, startGtid } = await createShop(stack);
-  writeConfiguration(folder.path, urls, startGtid);
+  const broker = brokerOf(stack)?.url;
+  writeConfiguration(folder.path, urls, startGtid, broker);
   say(`demo: made the empty shop in MySQL and ${folder.path}/crossfade.yaml`);
+  if (broker !== undefined) say(`demo: the log is Kafka at ${broker}: one line of that file`);
   const tables = await createTargetTables(folder.path, serviceDatabase, urls.postgres);
   say(`demo: executed the ${tables} statements of ./crossfade check --statements --only orders in Postgres`);
   await checkEverything(folder.path);
@@ -72,16 +75,20 @@ async function show({ options, signal, terminal, stack, urls, folder }: Scene): 
   const keeper = new Keeper(stack, onEvent);
   const watching = [...Object.values(meters).map((meter) => meter.run(watch.signal)), stage.run(watch.signal, keeper)];
   const { postgres, redis } = stack.servers;
-  const killing = killer(options.killEverySeconds, [() => pipeline.pid, () => postgres.pid, () => redis.pid], watch.signal);
+  const broker = brokerOf(stack);
+  const victims = [pipeline, postgres, redis, ...(broker ? [broker] : [])];
+  const open = new AbortController();
+  const killing = killer(options.killEverySeconds, victims, AbortSignal.any([open.signal, watch.signal]));
   const picturing = picture(options, stage, watch.signal);
   try {
     await Promise.race([untilOver(options.seconds, signal), pipeline.failed]);
     stage.phase = signal.aborted ? 'stopping' : 'the shop closes';
+    open.abort();
     await workload.stop();
     if (signal.aborted) return options.seconds === undefined ? 0 : 130;
     const workedSeconds = stage.elapsedSeconds;
     stage.phase = 'waiting until everything has arrived, comparing';
-    const { verdicts, seconds } = await Promise.race([untilEqual(sides, signal), pipeline.failed]);
+    const { verdicts, seconds } = await Promise.race([untilEqual(sides, keeper, signal), pipeline.failed]);
     stage.phase = isEqual(verdicts) ? 'all sides are equal' : 'the sides DIFFER';
     if (isEqual(verdicts)) await stage.finish();
     terminal.leave();
@@ -110,12 +117,14 @@ async function untilOver(seconds: number | undefined, signal: AbortSignal): Prom
   await sleep(seconds === undefined ? 2 ** 31 - 1 : seconds * 1000, undefined, { signal }).catch(() => undefined);
 }
 
+type Victim = { readonly pid: number | undefined };
+
 /** Kills one victim after the other, as a person with `kill -9` would; one that is down already is left out. */
-async function killer(everySeconds: number | undefined, pids: readonly (() => number | undefined)[], signal: AbortSignal): Promise<void> {
+async function killer(everySeconds: number | undefined, victims: readonly Victim[], signal: AbortSignal): Promise<void> {
   if (everySeconds === undefined) return;
   for (let turn = 0; !signal.aborted; turn += 1) {
     await sleep(everySeconds * 1000, undefined, { signal }).catch(() => undefined);
-    const pid = pids[turn % pids.length]?.();
+    const pid = victims[turn % victims.length]?.pid;
     if (!signal.aborted && pid !== undefined) process.kill(pid, 'SIGKILL');
   }
 }
@@ -127,10 +136,13 @@ async function picture({ framePath, seconds }: DemoArguments, stage: Stage, sign
   if (!signal.aborted) writeFileSync(framePath, stage.picture());
 }
 
-const settleSeconds = 30;
+/** Longer than a dead worker's place in its group is kept, on a slow machine. */
+const settleSeconds = 60;
+/** A server may take long to serve again, but not for ever. */
+const longestSeconds = 300;
 
-/** Compares until all is equal; gives up when the targets did not move any more for a while. */
-async function untilEqual(sides: Sides, signal: AbortSignal): Promise<{ verdicts: Verdict[]; seconds: number }> {
+/** Compares until all is equal; gives up when every server is there and the targets did not move any more for a while. */
+async function untilEqual(sides: Sides, keeper: Keeper, signal: AbortSignal): Promise<{ verdicts: Verdict[]; seconds: number }> {
   const startedMs = performance.now();
   let movedMs = startedMs;
   let last = '';
@@ -142,7 +154,7 @@ async function untilEqual(sides: Sides, signal: AbortSignal): Promise<{ verdicts
     const seconds = (nowMs - startedMs) / 1000;
     if (isEqual(verdicts)) return { verdicts, seconds };
     const state = JSON.stringify(verdicts.map(({ targetRows, differing }) => [targetRows, differing]));
-    if (state !== last) movedMs = nowMs;
+    if (state !== last || (keeper.isBusy && seconds < longestSeconds)) movedMs = nowMs;
     last = state;
     if (verdicts.length > 0 && (signal.aborted || nowMs - movedMs > settleSeconds * 1000)) return { verdicts, seconds };
     await sleep(250);

@@ -6,7 +6,7 @@ import { crossfadeProgram } from './pipeline.ts';
 import { renamed, shopDatabase, shopTables, type ShopTable } from './shop.ts';
 import { stockPrefix, type SideUrls } from './sides.ts';
 
-/** A folder that a person can enter while the demo runs: the configuration, the embedded log, the program. */
+/** A folder that a person can enter while the demo runs: the configuration, the program, and the log where it is the embedded one. */
 export interface DemoFolder extends Disposable {
   readonly path: string;
 }
@@ -49,12 +49,12 @@ function isLeftOver(path: string): boolean {
   }
 }
 
-export function writeConfiguration(folder: string, urls: SideUrls, startGtid: string): void {
-  writeFileSync(join(folder, 'crossfade.yaml'), configuration(urls, startGtid));
+export function writeConfiguration(folder: string, urls: SideUrls, startGtid: string, broker?: string): void {
+  writeFileSync(join(folder, 'crossfade.yaml'), configuration(urls, startGtid, broker));
 }
 
-/** The file that a person would write, with the place before the shop's first row as its start. */
-export function configuration(urls: SideUrls, startGtid: string): string {
+/** The file that a person would write, with the place before the shop's first row as its start; without a broker the log is embedded. */
+export function configuration(urls: SideUrls, startGtid: string, broker?: string): string {
   return `# Written by npm run demo. The whole reference: ./crossfade config reference
 pipeline: shop
 source:
@@ -62,7 +62,7 @@ source:
     url: ${urls.mysql}
     # Before the shop's first row. Without it a new pipeline starts at the binlog's end.
     start: { gtid: ${JSON.stringify(startGtid)} }
-log: embedded
+log: ${broker === undefined ? 'embedded' : `{ kafka: '${broker}' }`}
 services:
   orders:
     postgres: ${urls.postgres}

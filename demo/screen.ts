@@ -58,7 +58,16 @@ export function frame(view: View, size: Size): string[] {
   const events = view.events.slice(-Math.max(1, Math.min(6, size.rows - lines.length - 4)));
   if (events.length > 0) lines.push('', ...events.map((event) => paint('yellow', fit(` ${event}`, width))));
   lines.push('', paint('dim', ' Ctrl-C stops everything'));
-  return lines.slice(0, Math.max(1, size.rows - 1));
+  return airless(lines, size.rows - 1).slice(0, Math.max(1, size.rows - 1));
+}
+
+/** On a low terminal empty lines go first, from below, so that no other has to. */
+function airless(lines: readonly string[], most: number): readonly string[] {
+  let tooMany = lines.length - most;
+  return lines
+    .toReversed()
+    .filter((line) => line !== '' || tooMany-- <= 0)
+    .toReversed();
 }
 
 type Paint = (style: Style, text: string) => string;

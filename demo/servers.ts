@@ -6,12 +6,23 @@ import { startStack, type Stack } from '../stack/stack.ts';
 import { shopDatabase, shopTables } from './shop.ts';
 import type { SideUrls } from './sides.ts';
 
-export type ShopStack = Stack<'mysql' | 'postgres' | 'redis'>;
+type Sides = 'mysql' | 'postgres' | 'redis';
+/** With Kafka where it is the log. */
+export type ShopStack = Stack<Sides> | Stack<Sides | 'kafka'>;
 export const serviceDatabase = 'orders';
 
 /** Real servers of the demo's own, which a person may kill. */
-export async function startServers(log: (line: string) => void): Promise<ShopStack> {
-  return await startStack({ servers: ['mysql', 'postgres', 'redis'], log, isPrivate: true });
+export async function startServers(log: (line: string) => void, withKafka: boolean): Promise<ShopStack> {
+  const sides = ['mysql', 'postgres', 'redis'] as const;
+  // A broker that lives for minutes is ready in half the time when Java does not optimise for a long life.
+  if (withKafka) process.env['JDK_JAVA_OPTIONS'] ??= '-XX:TieredStopAtLevel=1';
+  if (withKafka) return await startStack({ servers: [...sides, 'kafka'], log, isPrivate: true });
+  return await startStack({ servers: sides, log, isPrivate: true });
+}
+
+/** The broker, where Kafka is the log. */
+export function brokerOf({ servers }: ShopStack): Server | undefined {
+  return 'kafka' in servers ? servers.kafka : undefined;
 }
 
 /** Makes the shop's empty tables and the service's empty database; answers the source's GTID set before the first row. */
@@ -42,6 +53,11 @@ export class Keeper {
   constructor(stack: ShopStack, onEvent: (text: string) => void) {
     this.#servers = Object.values(stack.servers);
     this.#onEvent = onEvent;
+  }
+
+  /** Somebody killed a server that does not serve again yet. */
+  get isBusy(): boolean {
+    return this.#busy.size > 0;
   }
 
   look(): void {

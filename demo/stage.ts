@@ -4,7 +4,7 @@ import type { LagMeter } from './lag-meter.ts';
 import type { Pipeline } from './pipeline.ts';
 import { Rate } from './rate.ts';
 import { frame, type TableRows, type View } from './screen.ts';
-import type { Keeper, ShopStack } from './servers.ts';
+import { brokerOf, type Keeper, type ShopStack } from './servers.ts';
 import type { Sides } from './sides.ts';
 import type { Terminal } from './terminal.ts';
 import type { Workload } from './workload.ts';
@@ -103,11 +103,13 @@ export class Stage {
 
   #processes(): View['processes'] {
     const { servers } = this.#cast.stack;
+    const broker = brokerOf(this.#cast.stack);
     return [
       { name: 'crossfade', pid: this.#cast.pipeline.pid },
       { name: 'Postgres', pid: servers.postgres.pid },
       { name: 'Redis', pid: servers.redis.pid },
       { name: 'MySQL', pid: servers.mysql.pid },
+      ...(broker ? [{ name: 'Kafka', pid: broker.pid }] : []),
     ];
   }
 

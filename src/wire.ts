@@ -1,11 +1,8 @@
-/** Configuration → live parts. The only importer of connectors/ and transforms/; every open is a fresh connection. */
-import { openKafkaLog } from '../connectors/kafka/log.ts';
-import { listTables } from '../connectors/mysql/server/metadata.ts';
-import { openMysqlSource } from '../connectors/mysql/source.ts';
+/**
+ * Configuration → live parts. The only importer of connectors/ and transforms/; every open is a fresh connection. A connector is
+ * loaded when it is first opened: each thread has code and drivers of its own in memory, and needs two of five connectors.
+ */
 import { startLineAfter } from '../connectors/mysql/position/way-past.ts';
-import { openPostgresSink } from '../connectors/postgres/sink.ts';
-import { openRedisSink } from '../connectors/redis/sink.ts';
-import { openSqliteLog } from '../connectors/sqlite/log.ts';
 import { makeTransform } from '../transforms/all.ts';
 import { codec } from './codec.ts';
 import type { Config, ServiceConfig } from './config.ts';
@@ -26,20 +23,26 @@ import { type LoopState, runLoop } from './runtime/loop.ts';
 import type { ApplyMeters, CaptureMeters, StateMeters } from './runtime/meters.ts';
 import { TroubleNote } from './runtime/trouble.ts';
 
-export function openSource(config: Pick<Config, 'source' | 'tables' | 'keys'>, logger: Logger): Promise<Source> {
+export async function openSource(config: Pick<Config, 'source' | 'tables' | 'keys'>, logger: Logger): Promise<Source> {
+  const { openMysqlSource } = await import('../connectors/mysql/source.ts');
   return openMysqlSource(config.source.settings, { tables: config.tables, keys: config.keys, logger });
 }
 
 /** For `init`: the tables of one database, or of all but the server's own. */
 export async function discoverTables(settings: Config['source']['settings'], database: string | undefined): Promise<readonly TableId[]> {
+  const { listTables } = await import('../connectors/mysql/server/metadata.ts');
   const tables = (await listTables(settings)).map(({ table }) => table);
   return database === undefined ? tables : tables.filter((table) => table.database === database);
 }
 
 /** With a service's own `streams`, only its share of the log; with all of them, what capture and status see. */
-export function openLog(config: Config, streams: readonly StreamSpec[], logger: Logger): Promise<Log> {
+export async function openLog(config: Config, streams: readonly StreamSpec[], logger: Logger): Promise<Log> {
   const options = { pipeline: config.pipeline, streams, codec, logger };
-  if (config.log.kind === 'kafka') return openKafkaLog(config.log.settings, options);
+  if (config.log.kind === 'kafka') {
+    const { openKafkaLog } = await import('../connectors/kafka/log.ts');
+    return openKafkaLog(config.log.settings, options);
+  }
+  const { openSqliteLog } = await import('../connectors/sqlite/log.ts');
   // A service that has never run yet must hold back retention too.
   const groups = config.services.map((service) => ({ name: service.name, topics: service.streams.map(({ topic }) => topic) }));
   return openSqliteLog(config.log.settings, { ...options, groups });
@@ -69,8 +72,8 @@ interface SinkOptions {
 
 /** A kind without its opener does not compile. */
 const openers: { readonly [K in TargetKind]: (settings: TargetSettings[K], options: SinkOptions) => Promise<Sink> } = {
-  postgres: openPostgresSink,
-  redis: openRedisSink,
+  postgres: async (settings, options) => (await import('../connectors/postgres/sink.ts')).openPostgresSink(settings, options),
+  redis: async (settings, options) => (await import('../connectors/redis/sink.ts')).openRedisSink(settings, options),
 };
 
 function openTarget<K extends TargetKind>({ kind, settings }: Target<K>, options: SinkOptions): Promise<Sink> {

@@ -64,7 +64,8 @@ export interface Place {
 }
 
 const SAVED = 'server.json';
-const START_SECONDS = 60;
+/** A broker takes five; a machine that others load takes more than a minute. */
+const START_SECONDS = 180;
 
 /** Creates an instance in `folder` (absent or from an earlier life, whose port and data it then keeps) and starts it. */
 export async function openNative(recipe: Recipe, folder: string, extraArgs: readonly string[], log: Log): Promise<Server> {

@@ -16,7 +16,12 @@ const asked = [
   'min.insync.replicas',
   'unclean.leader.election.enable',
   'max.message.bytes',
+  'message.timestamp.type',
+  'compression.type',
 ];
+
+/** What readers of ours understand; with another one the brokers would write the batches anew. */
+const compressions = new Set(['producer', 'zstd', 'uncompressed']);
 
 export async function topicSettings(cluster: KafkaCluster, topics: readonly string[]): Promise<TopicSettings> {
   const admin = await cluster.admin();
@@ -64,9 +69,25 @@ export function settingFindings({ topic, kind, copies, brokers, effective, setti
     );
   if (has('unclean.leader.election.enable') === 'true')
     say('error', 'unclean.leader.election.enable', 'a broker that lacks acknowledged changes may become leader, and they are lost');
-  if (copies > 1 && Number(has('min.insync.replicas')) < 2)
-    say('warning', 'min.insync.replicas', 'a change that only one broker has counts as kept, and is lost with it');
-  if (copies > 1 && Number(has('min.insync.replicas')) >= copies)
+  if (has('message.timestamp.type') !== wanted['message.timestamp.type'])
+    say(
+      kind === 'rows' ? 'error' : 'warning',
+      'message.timestamp.type',
+      'the brokers then age changes by their time in the source: one that is captured late may be deleted before it is applied, and a batch sent again may be stored twice',
+    );
+  if (!compressions.has(has('compression.type')))
+    say('error', 'compression.type', 'the brokers would compress again what we send, in a form that readers of ours do not know');
+  const inSync = Number(has('min.insync.replicas'));
+  if (copies > 2 && inSync < Number(wanted['min.insync.replicas']))
+    say('warning', 'min.insync.replicas', `a change that only ${inSync} of ${copies} have counts as kept, and is lost with them`);
+  if (copies === 2 && inSync < 2)
+    findings.push({
+      level: 'warning',
+      code: 'LOG_SETTING',
+      where: `log: ${topic}`,
+      message: `min.insync.replicas is ${inSync} of two copies: a change that only one broker has counts as kept, and is lost with it; and 2 would stop the log while one is away. Three copies avoid both (kafka-reassign-partitions.sh makes more)`,
+    });
+  if (copies > 1 && inSync >= copies)
     say(
       'warning',
       'min.insync.replicas',
@@ -78,9 +99,9 @@ export function settingFindings({ topic, kind, copies, brokers, effective, setti
       say('warning', 'retention.ms', 'it keeps less than "retention" of the configuration');
     if (Number(has('retention.bytes')) >= 0)
       say('warning', 'retention.bytes', 'beyond it changes are deleted, whether they were applied or not');
-    if (Number(has('max.message.bytes')) < Number(wanted['max.message.bytes']))
-      say('warning', 'max.message.bytes', 'a larger change stops the pipeline');
   }
+  if (Number(has('max.message.bytes')) < Number(wanted['max.message.bytes']))
+    say('warning', 'max.message.bytes', kind === 'rows' ? 'a larger change stops the pipeline' : 'many partitions at once need more');
   if (copies === 1 && brokers > 1)
     findings.push({
       level: 'warning',

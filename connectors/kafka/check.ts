@@ -6,8 +6,9 @@ import { topicOf } from '../../src/core/partition.ts';
 import type { Finding } from '../../src/core/ports.ts';
 import type { KafkaCluster } from './cluster.ts';
 import type { KafkaSettings } from './config.ts';
+import type { ControlState } from './control.ts';
 import { lookAtGroups } from './group-look.ts';
-import { existingTopics, readRanges } from './ranges.ts';
+import { existingTopics, readRanges, withoutMarkers } from './ranges.ts';
 import { recordAt } from './record-at.ts';
 import type { KafkaLogOptions } from './settings.ts';
 import { settingFindings, topicSettings } from './check-settings.ts';
@@ -19,6 +20,7 @@ export interface CheckParts {
   readonly names: TopicNames;
   readonly settings: KafkaSettings;
   readonly options: KafkaLogOptions;
+  readonly control: () => Promise<ControlState>;
 }
 
 const deadlineMs = 10_000;
@@ -62,11 +64,12 @@ export async function checkKafkaLog(parts: CheckParts): Promise<readonly Finding
 
 /** Kafka deletes by age, applied or not: who is far behind is told while there is time. */
 async function retentionFindings(
-  { cluster, names, options }: CheckParts,
+  { cluster, names, options, control }: CheckParts,
   topics: readonly string[],
   effective: ReadonlyMap<string, ReadonlyMap<string, string>>,
 ): Promise<Finding[]> {
-  const ranges = await readRanges(cluster, topics, { deadlineMs });
+  const known = await control();
+  const ranges = withoutMarkers(await readRanges(cluster, topics, { deadlineMs }), (id) => known.known(names.stream(id)));
   const { offsets } = await lookAtGroups(cluster, names, new Map());
   const findings: Finding[] = [];
   for (const [service, applied] of offsets) {

@@ -45,7 +45,7 @@ const lanes: ReadonlyMap<number, string> = new Map([
   [1, 'fetch'],
 ]);
 const firstPauseMs = 50;
-const longestPauseMs = 1000;
+const longestPauseMs = 300;
 
 export class KafkaCluster implements AsyncDisposable {
   readonly #settings: KafkaSettings;
@@ -163,6 +163,11 @@ export class KafkaCluster implements AsyncDisposable {
     if (address) return this.#link(address, lane, signal);
     this.forget(target);
     throw noLeader(`broker ${node}`);
+  }
+
+  /** Begins to look for a place that will be asked soon; whoever asks it meets what fails here. */
+  foresee(target: Exclude<Target, { readonly any: true }>): void {
+    this.#nodeOf(target).catch(() => undefined);
   }
 
   /** Ends the connections of a lane that nobody uses any more. */

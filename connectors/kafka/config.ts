@@ -12,6 +12,8 @@ export interface KafkaSettings {
   readonly brokers: readonly BrokerPlace[];
   readonly tls: Tls;
   readonly sasl?: { readonly mechanism: SaslMechanism; readonly username: string; readonly password: string } | undefined;
+  /** In front of every topic, group and transactional id; without it nothing. */
+  readonly prefix?: string | undefined;
   /** Copies of each new topic; without it 3, or as many as there are brokers. */
   readonly replication?: number | undefined;
   /** Copies that must have a row before it counts; without it one less than there are, and at least 1. */
@@ -58,6 +60,13 @@ const settingsSchema = z
       })
       .optional()
       .describe('User and password, where the brokers ask for them; together with `tls`, or they cross the network readable.'),
+    prefix: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,100}$/, 'may have letters, digits, dots, dashes and underscores')
+      .optional()
+      .describe(
+        'In front of every topic, group and transactional id, for a part of a shared cluster: `orders-team.`. Another one is another log.',
+      ),
     replication: z
       .int()
       .min(1)

@@ -12,10 +12,10 @@ export interface ControlRecord {
   readonly value: Buffer;
 }
 
-/** How far a partition was complete: the offset behind its last record, and that record, kept beyond its deletion. */
+/** How far a partition is known: an offset with nothing unknown below it, and the last record there, kept beyond its deletion. */
 export interface PartitionEnd {
   readonly end: number;
-  readonly last: RecordPlace;
+  readonly last?: RecordPlace | undefined;
 }
 
 /** A leadership: written, and durable, before anything else of this term. */
@@ -41,7 +41,7 @@ const recordOf = (key: string, term: number, value: object): ControlRecord => ({
 
 /**
  * How a leadership begins, in one batch and before any row: its term, and the partitions' ends as the new leader found them
- * behind its fence. So whatever an older leader still adds is known for what it is by its place alone.
+ * behind its fence, those of empty ones too. So whatever an older leader still adds is known for what it is by its place alone.
  */
 export function termRecords(record: TermRecord, tails: Iterable<readonly [PartitionId, PartitionEnd]>): ControlRecord[] {
   const found = [...tails].map(([partition, end]) => recordOf(`${tailPrefix}${partition}`, record.term, end));
@@ -84,10 +84,13 @@ export class ControlState {
   get ends(): ReadonlyMap<PartitionId, PartitionEnd> {
     return this.#ends;
   }
+  /** What is known of a partition: as complete, and as the newest leader found it. */
+  known(partition: PartitionId): readonly PartitionEnd[] {
+    return [this.#ends.get(partition), this.#tails.get(partition)].filter((each) => each !== undefined);
+  }
   /** Up to where a partition is known: as complete, or as the newest leader found it. */
   floor(partition: PartitionId): PartitionEnd | undefined {
-    const [end, tail] = [this.#ends.get(partition), this.#tails.get(partition)];
-    return end && tail ? (end.end >= tail.end ? end : tail) : (end ?? tail);
+    return this.known(partition).toSorted((one, other) => other.end - one.end)[0];
   }
   get schemas(): ReadonlyMap<string, TableSchema> {
     return this.#schemas;

@@ -7,7 +7,6 @@ import { decodeRecordBatch } from '../../src/core/record-batch-reader.ts';
 import { TermFilter } from '../../src/core/term-filter.ts';
 import { Fetcher, type FetcherParts } from './fetch.ts';
 import { FetchQueue } from './fetch-queue.ts';
-import { readRanges } from './ranges.ts';
 import type { StoredBatch } from './record-set.ts';
 import type { DeliveryLimits } from './settings.ts';
 
@@ -23,6 +22,7 @@ interface Ready {
   readonly bytes: number;
 }
 
+const nothing = { topicId: undefined, startOffset: 0, servedFrom: 0, endOffset: 0 };
 /** A delivery of many tiny batches must not hold up the event loop. */
 const batchesMax = 1000;
 
@@ -50,14 +50,14 @@ export class Cursors implements Disposable {
    */
   static async open(parts: CursorParts, places: ReadPlaces, signal: AbortSignal): Promise<Cursors> {
     const topics = [...new Set([...places.keys()].map(topicOf))];
-    const ranges = await readRanges(parts.cluster, topics, { signal, deadlineMs: parts.outageMs });
+    const ranges = await parts.ranges(topics, { signal, deadlineMs: parts.outageMs });
     const topicIds = new Map<string, string>();
     const queues = [...places].map(([partition, { offset }]) => {
-      const { topicId, startOffset, endOffset } = ranges.get(partition) ?? { topicId: undefined, startOffset: 0, endOffset: 0 };
+      const { topicId, startOffset, servedFrom, endOffset } = ranges.get(partition) ?? nothing;
       if (offset < startOffset) throw lostHistory(partition, offset, startOffset);
       if (offset > endOffset) throw aheadOfLog(partition, offset, endOffset);
       if (topicId !== undefined) topicIds.set(topicOf(partition), topicId);
-      return new FetchQueue(partition, offset, endOffset);
+      return new FetchQueue(partition, Math.max(offset, servedFrom), endOffset);
     });
     return new Cursors(parts, queues, topicIds, places);
   }

@@ -14,7 +14,8 @@ const away: Meaning = {
   code: 'LOG_UNREACHABLE',
   fault: 'retry',
   what: 'Kafka cannot be reached, or does not answer in time',
-  remedy: 'See that the brokers run and that "brokers" in the configuration names some of them; it is tried again until then.',
+  remedy:
+    'See that the brokers run, that "brokers" under log.kafka in the configuration names some of them, and that "tls" is set where they ask for it (and only there); it is tried again until then.',
 };
 const moving: Meaning = {
   code: 'LOG_UNREACHABLE',
@@ -51,6 +52,13 @@ const login: Meaning = {
   fault: 'fatal',
   what: 'the brokers refuse the login',
   remedy: 'Correct "sasl" (mechanism, username, password) under log.kafka in the configuration, then start again.',
+};
+const untrusted: Meaning = {
+  code: 'LOG_AUTH',
+  fault: 'fatal',
+  what: 'the TLS connection was not trusted',
+  remedy:
+    'Under log.kafka in the configuration, name the brokers as their certificates do, give "tls.ca" the authority that signed them, and "tls.cert" with "tls.key" where they ask for ours. Then start again.',
 };
 const forbidden: Meaning = {
   code: 'LOG_PRIVILEGE',
@@ -114,6 +122,15 @@ const meaningsByName: ReadonlyMap<string, Meaning> = new Map([
   ['KafkaJSServerDoesNotSupportApiKey', tooOld],
 ]);
 
+const untrustedCodes = /^(?:ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|EPROTO)/;
+
+/** The system's name of what went wrong below the protocol (`ENOTFOUND`, `SELF_SIGNED_CERT_IN_CHAIN`); undefined where there is none. */
+function systemCode(thrown: unknown): string | undefined {
+  if (!(thrown instanceof Error)) return undefined;
+  if ('code' in thrown && typeof thrown.code === 'string' && /^[A-Z][A-Z0-9_]+$/.test(thrown.code)) return thrown.code;
+  return systemCode(thrown.cause);
+}
+
 /** The protocol's code of an error; undefined for anything else. */
 export function protocolCode(thrown: unknown): number | undefined {
   if (thrown instanceof CrossfadeError) return thrown.cause === undefined ? undefined : protocolCode(thrown.cause);
@@ -133,12 +150,14 @@ export function kafkaError(thrown: unknown, where: string): CrossfadeError {
   if (thrown instanceof CrossfadeError) return thrown;
   const code = protocolCode(thrown);
   if (code === storageError) return logFull(`${where}: the broker cannot use its disk (full or broken)`, thrown);
-  const meaning = meaningOf(thrown, code);
+  const system = code === undefined ? systemCode(thrown) : undefined;
+  const meaning = system !== undefined && untrustedCodes.test(system) ? untrusted : meaningOf(thrown, code);
   if (meaning) {
     const { what, ...rest } = meaning;
+    const known = code === undefined ? system : `code ${code}`;
     return new CrossfadeError({
       ...rest,
-      message: `the log at ${where}: ${what}${code === undefined ? '' : ` (code ${code})`}`,
+      message: `the log at ${where}: ${what}${known === undefined ? '' : ` (${known})`}`,
       cause: thrown,
     });
   }
@@ -200,6 +219,13 @@ export function topicReplaced(topic: string): CrossfadeError {
     remedy:
       'Empty the tables of the services in their targets, load them from a dump of the source, and start a new pipeline at the position of that dump (see the runbook). Keep whoever deletes topics away from those that begin with the pipeline’s name.',
   });
+}
+
+/** Deleted between a capture's death and the next one's start, with nothing noted of them. */
+export function unvouchedDeleted(partition: string, from: number, to: number): CrossfadeError {
+  const { code, fault, remedy } = topicReplaced(partition);
+  const message = `${partition}: what lay at the offsets ${from} to ${to - 1} was deleted before it was noted which changes they were, so capture cannot know where to go on`;
+  return new CrossfadeError({ code, fault, message, remedy });
 }
 
 /** One batch holds at least one change, and this one is larger than its topic takes. */

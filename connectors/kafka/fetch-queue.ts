@@ -51,6 +51,12 @@ export class FetchQueue {
     this.#next = batch.nextOffset;
   }
 
+  /** Only markers lay before this offset, and they are no more. */
+  passOver(offset: number): void {
+    this.#fetched = Math.max(this.#fetched, offset);
+    if (this.#batches.length === 0) this.#next = this.#fetched;
+  }
+
   /** Forgets what was fetched ahead: a partition that rests must not hold memory that the others need. */
   rewind(): void {
     this.#batches.length = 0;

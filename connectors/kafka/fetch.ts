@@ -12,7 +12,9 @@ import type { ReadPauses } from '../../src/core/pauses.ts';
 import type { KafkaCluster } from './cluster.ts';
 import { codeError, topicReplaced } from './errors.ts';
 import type { FetchQueue } from './fetch-queue.ts';
-import { existingTopics, readRanges } from './ranges.ts';
+import { Leaderless, type LeaderlessParts } from './leaderless.ts';
+import { existingTopics, type Ranges } from './ranges.ts';
+import type { RequestOptions } from './link.ts';
 import { splitRecordSet } from './record-set.ts';
 import { type FetchedPartition, fetchRequest } from './requests/fetch.ts';
 
@@ -21,6 +23,8 @@ export interface FetcherParts {
   readonly pauses: ReadPauses;
   readonly fetchWaitMs: number;
   readonly outageMs: number;
+  readonly leaderless: LeaderlessParts;
+  readonly ranges: (topics: readonly string[], options: RequestOptions) => Promise<Ranges>;
   /** Something came, or failed. */
   readonly arrived: () => void;
 }
@@ -49,6 +53,9 @@ export class Fetcher implements Disposable {
   readonly #topicIds: Map<string, string>;
   readonly #busy = new Set<number>();
   readonly #restsUntilMs = new Map<number, number>();
+  readonly #leaderless: Leaderless;
+  /** Since when a topic that was there is unknown to the brokers. */
+  readonly #unknownSinceMs = new Map<string, number>();
   #finding = false;
   #pauseMs = firstPauseMs;
   /** Since when nothing has worked. */
@@ -59,6 +66,7 @@ export class Fetcher implements Disposable {
   constructor(parts: FetcherParts, queues: readonly FetchQueue[], topicIds: ReadonlyMap<string, string>) {
     this.#parts = parts;
     this.#topicIds = new Map(topicIds);
+    this.#leaderless = new Leaderless(parts.leaderless);
     for (const queue of queues) this.#queues.set(queue.partition, queue);
   }
 
@@ -146,8 +154,9 @@ export class Fetcher implements Disposable {
     const { partition, fetchOffset } = queue;
     if (code === corruptMessage) throw corrupt(`${partition}@${fetchOffset}`, 'the broker says that a batch is damaged');
     if (code === outOfRange) {
-      const range = (await readRanges(this.#parts.cluster, [topicOf(partition)], { signal: this.#closed.signal })).get(partition);
+      const range = (await this.#parts.ranges([topicOf(partition)], { signal: this.#closed.signal })).get(partition);
       if (range && fetchOffset < range.startOffset) throw lostHistory(partition, fetchOffset, range.startOffset);
+      if (range && fetchOffset < range.servedFrom) return queue.passOver(range.servedFrom);
       if (range && fetchOffset > range.endOffset) throw aheadOfLog(partition, fetchOffset, range.endOffset);
     }
     this.#suffer(codeError(code, 'Fetch', partition), [queue]);
@@ -163,10 +172,13 @@ export class Fetcher implements Disposable {
       const topics = [...new Set(homeless.map(({ partition }) => topicOf(partition)))];
       const found = await existingTopics(this.#parts.cluster, topics, { signal: this.#closed.signal });
       for (const topic of topics) this.#recognise(topic, found.get(topic)?.topicId);
+      const leaders = new Map<PartitionId, number>();
       for (const queue of homeless) {
-        const { partitions } = found.get(topicOf(queue.partition)) ?? { partitions: [] };
-        queue.leader = partitions.find(({ partition }) => partition === numberOf(queue.partition))?.leader ?? -1;
+        const known = found.get(topicOf(queue.partition));
+        queue.leader = known?.partitions.find(({ partition }) => partition === numberOf(queue.partition))?.leader ?? -1;
+        if (known) leaders.set(queue.partition, queue.leader);
       }
+      this.#leaderless.looked(leaders);
       if (homeless.some(({ leader }) => leader < 0)) await this.#pause();
     } catch (error) {
       this.#suffer(error, []);
@@ -179,10 +191,14 @@ export class Fetcher implements Disposable {
   #recognise(topic: string, topicId: string | undefined): void {
     const known = this.#topicIds.get(topic);
     if (topicId !== undefined && known !== undefined && known !== topicId) throw topicReplaced(topic);
-    if (topicId !== undefined) this.#topicIds.set(topic, topicId);
-    else if (known !== undefined) {
-      this.#badSinceMs ??= performance.now();
-      if (performance.now() - this.#badSinceMs > goneMs) throw topicReplaced(topic);
+    if (topicId !== undefined) {
+      this.#topicIds.set(topic, topicId);
+      this.#unknownSinceMs.delete(topic);
+    } else if (known !== undefined) {
+      // From the first such answer on: an outage before it says nothing of the topic.
+      const sinceMs = this.#unknownSinceMs.get(topic) ?? performance.now();
+      this.#unknownSinceMs.set(topic, sinceMs);
+      if (performance.now() - sinceMs > goneMs) throw topicReplaced(topic);
     }
   }
 
@@ -217,6 +233,7 @@ export class Fetcher implements Disposable {
 
   [Symbol.dispose](): void {
     this.#closed.abort();
+    this.#leaderless[Symbol.dispose]();
     // With it goes a fetch that still waits at the broker.
     this.#parts.cluster.release(this.#lane);
   }

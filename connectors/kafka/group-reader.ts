@@ -1,5 +1,6 @@
 /** Reading as a member of a group: claims what it is given, delivers it while it is its own, and claims anew when that may have changed. */
 import type { Delivery, Offsets, PartitionId, ReadPlace, ReadPlaces } from '../../src/core/log-port.ts';
+import type { ReadPauses } from '../../src/core/pauses.ts';
 import type { CursorParts } from './cursors.ts';
 import { Cursors } from './cursors.ts';
 import { Membership, type MembershipParts } from './membership.ts';
@@ -10,6 +11,8 @@ export interface GroupReaderParts {
   readonly names: TopicNames;
   readonly membership: Omit<MembershipParts, 'changed'>;
   readonly cursors: Omit<CursorParts, 'arrived'>;
+  /** Resolves when there is something to claim. */
+  readonly made: () => Promise<void>;
   /** In the log's own names. */
   readonly claim: (partitions: readonly PartitionId[]) => Promise<ReadPlaces>;
   readonly signal: AbortSignal;
@@ -43,6 +46,7 @@ export class GroupReader implements AsyncDisposable {
       this.#cursors?.poke();
       this.#wakeup.wake();
     });
+    await this.#parts.made();
     while (!signal.aborted) {
       await this.#wakeup.turn();
       if (membership.failure) throw membership.failure;
@@ -78,3 +82,9 @@ export class GroupReader implements AsyncDisposable {
     await this.#membership[Symbol.asyncDispose]();
   }
 }
+
+/** The same pauses, asked for by Kafka's names. */
+export const kafkaPauses = (pauses: ReadPauses, names: TopicNames): ReadPauses => ({
+  has: (partition) => pauses.has(names.stream(partition)),
+  onResume: (listener) => pauses.onResume(listener),
+});

@@ -6,6 +6,7 @@ import type { LogState, PartTrouble } from '../../src/core/log-state.ts';
 import { partitionId, partitionsOf, topicOf } from '../../src/core/partition.ts';
 import { noPauses, type ReadPauses } from '../../src/core/pauses.ts';
 import type { Finding } from '../../src/core/ports.ts';
+import { topicsMade } from './await-topics.ts';
 import { checkKafkaLog } from './check.ts';
 import { KafkaCluster } from './cluster.ts';
 import { CompactedReader } from './compacted-reader.ts';
@@ -13,14 +14,13 @@ import type { KafkaSettings } from './config.ts';
 import { ControlState } from './control.ts';
 import { Cursors, type CursorParts } from './cursors.ts';
 import { Election } from './election.ts';
-import { codeError } from './errors.ts';
 import { clientId, lookAtGroups } from './group-look.ts';
-import { GroupReader } from './group-reader.ts';
+import { commitFromOutside, deleteGroup } from './group-outside.ts';
+import { GroupReader, kafkaPauses } from './group-reader.ts';
 import { Notes } from './notes.ts';
-import { existingTopics, type Ranges, readRanges } from './ranges.ts';
+import type { RequestOptions } from './link.ts';
+import { existingTopics, type Ranges, readRanges, withoutMarkers } from './ranges.ts';
 import { recordAt } from './record-at.ts';
-import { deleteGroupRequest } from './requests/group-listing.ts';
-import { groupOffsets, offsetCommitRequest } from './requests/group-offsets.ts';
 import { defaultDelivery, defaultTiming, type KafkaLogOptions, type Timing } from './settings.ts';
 import { takeOver } from './takeover.ts';
 import { Tails } from './tails.ts';
@@ -35,10 +35,6 @@ export function openKafkaLog(settings: KafkaSettings, options: KafkaLogOptions):
 }
 
 const longestWaitMs = 1000;
-const unknownMember = 25;
-const rebalancing = 27;
-const groupHasMembers = 68;
-const groupNotFound = 69;
 
 class KafkaLog implements Log {
   readonly #settings: KafkaSettings;
@@ -59,7 +55,7 @@ class KafkaLog implements Log {
     this.#settings = settings;
     this.#options = options;
     this.#timing = { ...defaultTiming, ...options.timing };
-    this.#names = new TopicNames(options.pipeline, options.prefix);
+    this.#names = new TopicNames(options.pipeline, settings.prefix);
     this.#cluster = new KafkaCluster(settings, { clientId: clientId(), logger: options.logger });
     const { codec } = options;
     this.#control = new CompactedReader({
@@ -76,7 +72,13 @@ class KafkaLog implements Log {
 
   check(): Promise<readonly Finding[]> {
     this.#throwIfClosed();
-    return checkKafkaLog({ cluster: this.#cluster, names: this.#names, settings: this.#settings, options: this.#options });
+    return checkKafkaLog({
+      cluster: this.#cluster,
+      names: this.#names,
+      settings: this.#settings,
+      options: this.#options,
+      control: () => this.#control.look(),
+    });
   }
 
   async lead(signal: AbortSignal): Promise<Writer> {
@@ -92,9 +94,12 @@ class KafkaLog implements Log {
       logger,
     });
     try {
+      // Where nobody ever had a transaction, the brokers make their topic for them at the first question: meanwhile we stand.
+      this.#cluster.foresee({ coordinator: 'transaction', key: this.#names.transactionalId });
       await election.won(either, () => logger.info({}, 'another capture leads, standing by'));
       const wanted = [...rowTopics(this.#names, streams), ...controlTopics(this.#names)];
-      comparePartitions(this.#names, streams, await ensureTopics(this.#cluster, wanted, this.#settings, { signal: either }));
+      const waiting = { signal: either, deadlineMs: this.#timing.newTopics };
+      comparePartitions(this.#names, streams, await ensureTopics(this.#cluster, wanted, this.#settings, waiting));
       const writer: KafkaWriter = await takeOver(
         {
           cluster: this.#cluster,
@@ -105,7 +110,7 @@ class KafkaLog implements Log {
           logger,
           who: clientId(),
           readControl: () => this.#control.look(),
-          readTails: async (state) => this.#tails.states(await this.#ranges(), state),
+          readTails: async (state) => this.#tails.states(await this.#ranges(state), state),
           readTail: () => this.#tail(),
           lost: election.lost,
           close: async () => {
@@ -131,9 +136,10 @@ class KafkaLog implements Log {
     signal: AbortSignal,
     pauses: ReadPauses = noPauses,
   ): AsyncGenerator<Delivery, void, undefined> {
-    await this.#compare();
-    const { logger } = this.#options;
+    this.#throwIfClosed();
+    const { logger, streams } = this.#options;
     const either = AbortSignal.any([signal, this.#closed.signal]);
+    const awaited = { cluster: this.#cluster, names: this.#names, streams, logger, patienceMs: this.#timing.newTopics };
     const reader = new GroupReader({
       names: this.#names,
       membership: {
@@ -143,7 +149,8 @@ class KafkaLog implements Log {
         timing: this.#timing,
         logger,
       },
-      cursors: this.#cursorParts(kafkaPauses(pauses, this.#names)),
+      cursors: this.#cursorParts(kafkaPauses(pauses, this.#names), group),
+      made: () => topicsMade(awaited, either),
       claim,
       signal: either,
     });
@@ -179,23 +186,15 @@ class KafkaLog implements Log {
   async at(partition: PartitionId, offset: number): Promise<LogRecord | undefined> {
     await this.#compare();
     const name = this.#nameOf(partition);
-    const range = (await readRanges(this.#cluster, [topicOf(name)])).get(name);
+    const range = (await this.#rangesOf([topicOf(name)])).get(name);
     return range && recordAt(this.#cluster, this.#options.codec, name, offset, range);
   }
 
   async applied(group: string, offsets: Offsets): Promise<void> {
     this.#throwIfClosed();
     for (const [reader, service] of this.#readers) if (service === group) return reader.applied(offsets);
-    const key = this.#names.group(group);
-    const named = groupOffsets(new Map([...offsets].map(([partition, offset]) => [this.#names.partition(partition), offset])));
-    await this.#cluster.retrying(async () => {
-      const place = { group: key, generation: -1, memberId: '' };
-      const code = await this.#cluster.send({ coordinator: 'group', key }, offsetCommitRequest(place, named));
-      // Others read for it now: they know better.
-      if (code === 0 || code === unknownMember || code === rebalancing) return;
-      this.#cluster.forget({ coordinator: 'group', key });
-      throw codeError(code, 'OffsetCommit', `group ${key}`);
-    });
+    const named = new Map([...offsets].map(([partition, offset]) => [this.#names.partition(partition), offset]));
+    await commitFromOutside(this.#cluster, this.#names.group(group), named);
   }
 
   waits(group: string, sinceMs: ReadonlyMap<PartitionId, number | undefined>): Promise<void> {
@@ -206,10 +205,7 @@ class KafkaLog implements Log {
   /** While the service reads, the brokers keep its offsets: then a note tells everybody that they count no more. */
   async forget(group: string): Promise<void> {
     this.#throwIfClosed();
-    const key = this.#names.group(group);
-    const code = await this.#cluster.ask({ coordinator: 'group', key }, deleteGroupRequest(key));
-    if (code === groupHasMembers) await this.#notes.forget(group, Date.now());
-    else if (code !== 0 && code !== groupNotFound) throw codeError(code, 'DeleteGroups', `group ${key}`);
+    if (!(await deleteGroup(this.#cluster, this.#names.group(group)))) await this.#notes.forget(group, Date.now());
   }
 
   trouble(part: string, trouble: PartTrouble | undefined): Promise<void> {
@@ -228,7 +224,7 @@ class KafkaLog implements Log {
     // Control comes first: what it vouches for is in the partitions by then.
     const control = await this.#control.look();
     const { start, complete, term, leader: last } = control;
-    const partitions = await this.#tails.states(await this.#ranges(), control);
+    const partitions = await this.#tails.states(await this.#ranges(control), control);
     const { troubles, waits, forgotten } = await this.#notes.look();
     const { offsets, members, leader } = await lookAtGroups(this.#cluster, this.#names, forgotten, last?.who);
     return {
@@ -246,15 +242,21 @@ class KafkaLog implements Log {
   async #tail(): Promise<Tail> {
     const control = await this.#control.look();
     const { start, complete } = control;
-    const partitions = await this.#tails.states(await this.#ranges(), control);
+    const partitions = await this.#tails.states(await this.#ranges(control), control);
     return { partitions, ...(start && { start }), ...(complete && { complete }) };
   }
 
-  #ranges(): Promise<Ranges> {
-    return readRanges(
-      this.#cluster,
+  #ranges(control: ControlState): Promise<Ranges> {
+    return this.#rangesOf(
       this.#options.streams.map(({ topic }) => this.#names.topic(topic)),
+      {},
+      control,
     );
+  }
+
+  async #rangesOf(topics: readonly string[], options: RequestOptions = {}, control?: ControlState): Promise<Ranges> {
+    const known = control ?? (await this.#control.look());
+    return withoutMarkers(await readRanges(this.#cluster, topics, options), (partition) => known.known(this.#names.stream(partition)));
   }
 
   /** Throws where the log was made with other partitions; topics that are not there yet are no difference. */
@@ -265,10 +267,13 @@ class KafkaLog implements Log {
     comparePartitions(this.#names, streams, await this.#cluster.retrying(() => existingTopics(this.#cluster, topics)));
   }
 
-  #cursorParts(pauses: ReadPauses): Omit<CursorParts, 'arrived'> {
+  #cursorParts(pauses: ReadPauses, service?: string): Omit<CursorParts, 'arrived'> {
     const { fetchWait: fetchWaitMs, outage: outageMs } = this.#timing;
     const limits = { ...defaultDelivery, ...this.#options.delivery };
-    return { cluster: this.#cluster, pauses, fetchWaitMs, outageMs, codec: this.#options.codec, limits };
+    const { logger } = this.#options;
+    const leaderless = { logger, tell: service === undefined ? () => undefined : this.#notes.teller(`apply ${service}`, logger) };
+    const ranges = (topics: readonly string[], options: RequestOptions) => this.#rangesOf(topics, options);
+    return { cluster: this.#cluster, pauses, fetchWaitMs, outageMs, leaderless, ranges, codec: this.#options.codec, limits };
   }
 
   #nameOf(partition: PartitionId): PartitionId {
@@ -292,8 +297,3 @@ class KafkaLog implements Log {
     await this.#cluster[Symbol.asyncDispose]();
   }
 }
-
-const kafkaPauses = (pauses: ReadPauses, names: TopicNames): ReadPauses => ({
-  has: (partition) => pauses.has(names.stream(partition)),
-  onResume: (listener) => pauses.onResume(listener),
-});

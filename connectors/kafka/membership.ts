@@ -51,7 +51,6 @@ export class Membership implements AsyncDisposable {
   /** Grows when the share is another one, or was another's in between. */
   #version = 0;
   #claimedVersion = 0;
-  #claimedSome = false;
   /** True from JoinGroup's answer until SyncGroup's, and where the group has given us up. */
   #out = true;
   #aliveAtMs = -Infinity;
@@ -89,13 +88,11 @@ export class Membership implements AsyncDisposable {
 
   /** The whole share, when it is not what was claimed last or may have been another's in between; else undefined. */
   get toClaim(): readonly PartitionId[] | undefined {
-    if (!this.holds || this.#version === this.#claimedVersion) return undefined;
-    return this.#share.length === 0 && !this.#claimedSome ? undefined : this.#share;
+    return this.holds && this.#version !== this.#claimedVersion ? this.#share : undefined;
   }
 
   claim(): void {
     this.#claimedVersion = this.#version;
-    this.#claimedSome = this.#share.length > 0;
   }
 
   /** What was claimed is not to be trusted: it is to be claimed once more. */

@@ -3,6 +3,7 @@ import { corrupt } from '../../src/core/log-errors.ts';
 import type { PartitionId } from '../../src/core/log-port.ts';
 import type { PartTrouble } from '../../src/core/log-state.ts';
 import { partitionId } from '../../src/core/partition.ts';
+import type { Logger } from '../../src/core/ports.ts';
 import { type Codec, RecordBatchBuilder } from '../../src/core/record-batch.ts';
 import { EncodedHeaders } from '../../src/core/record-headers.ts';
 import { versionWidth } from '../../src/core/version.ts';
@@ -32,8 +33,6 @@ export class Notes {
   readonly #codec: Codec;
   readonly #reader: CompactedReader<NoteState>;
   #exists: Promise<unknown> | undefined;
-  /** What this process wrote last: the same again is no news. */
-  readonly #written = new Map<string, string>();
 
   constructor(cluster: KafkaCluster, names: TopicNames, settings: KafkaSettings, codec: Codec) {
     this.#cluster = cluster;
@@ -57,6 +56,12 @@ export class Notes {
     return this.#write([[['trouble', part], trouble]]);
   }
 
+  /** For who has said it aloud already: what cannot be noted is no failure. */
+  teller(part: string, logger: Pick<Logger, 'debug'>): (trouble: PartTrouble | undefined) => void {
+    return (trouble) =>
+      void this.trouble(part, trouble).catch((error: unknown) => logger.debug({ err: error }, 'a trouble could not be noted'));
+  }
+
   waits(service: string, sinceMs: ReadonlyMap<PartitionId, number | undefined>): Promise<void> {
     return this.#write([...sinceMs].map(([partition, since]) => [['wait', service, partition], since]));
   }
@@ -67,9 +72,12 @@ export class Notes {
 
   /** One batch, without a producer id: written twice it says the same. An undefined value takes the note back. */
   async #write(notes: readonly (readonly [Note, unknown])[]): Promise<void> {
+    // Against what stands there, not what this process wrote last: others write of the same things, and may be dead by now.
+    const known = await this.look();
     const news = notes
-      .map(([note, value]) => [JSON.stringify(note), value === undefined ? '' : JSON.stringify(value)] as const)
-      .filter(([key, value]) => this.#written.get(key) !== value);
+      .map(([note, value]) => [note, value === undefined ? '' : JSON.stringify(value)] as const)
+      .filter(([note, value]) => noted(known, note) !== value)
+      .map(([note, value]) => [JSON.stringify(note), value] as const);
     if (news.length === 0) return;
     const batch = new RecordBatchBuilder();
     for (const [key, value] of news) batch.add(Date.now(), Buffer.from(key), value === '' ? null : Buffer.from(value), noteHeaders(), '');
@@ -83,7 +91,6 @@ export class Notes {
       this.#cluster.forget({ leaderOf: where });
       throw codeError(answer.errorCode, 'Produce', where);
     });
-    for (const [key, value] of news) this.#written.set(key, value);
   }
 
   async #ensured(): Promise<void> {
@@ -99,6 +106,13 @@ export class Notes {
       throw error;
     }
   }
+}
+
+/** As it would be written; empty: nothing stands there. */
+function noted(state: NoteState, [kind, name = '', partition = '']: Note): string {
+  const value =
+    kind === 'trouble' ? state.troubles.get(name) : kind === 'wait' ? state.waits.get(name)?.get(partition) : state.forgotten.get(name);
+  return value === undefined ? '' : JSON.stringify(value);
 }
 
 /** Our one encoder writes the headers of a row with every record; here they mean nothing. */

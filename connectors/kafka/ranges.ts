@@ -2,6 +2,7 @@
 import type { PartitionId } from '../../src/core/log-port.ts';
 import { numberOf, partitionId, topicOf } from '../../src/core/partition.ts';
 import type { KafkaCluster } from './cluster.ts';
+import type { PartitionEnd } from './control.ts';
 import { codeError, noLeader } from './errors.ts';
 import type { RequestOptions } from './link.ts';
 import { type ListedOffset, listOffsetsRequest, type OffsetQuestion } from './requests/list-offsets.ts';
@@ -9,7 +10,10 @@ import type { TopicMetadata } from './requests/metadata.ts';
 
 export interface PartitionRange {
   readonly topicId: string;
+  /** Below it records were deleted. */
   readonly startOffset: number;
+  /** The oldest offset that the brokers serve: above `startOffset` where only markers were deleted since. */
+  readonly servedFrom: number;
   readonly endOffset: number;
 }
 export type Ranges = ReadonlyMap<PartitionId, PartitionRange>;
@@ -35,9 +39,25 @@ async function rangesNow(cluster: KafkaCluster, topics: readonly string[], optio
   const ranges = new Map<PartitionId, PartitionRange>();
   for (const [id, startOffset] of starts) {
     const topicId = found.get(topicOf(id))?.topicId ?? '';
-    ranges.set(id, { topicId, startOffset, endOffset: Math.max(ends.get(id) ?? startOffset, startOffset) });
+    ranges.set(id, { topicId, startOffset, servedFrom: startOffset, endOffset: Math.max(ends.get(id) ?? startOffset, startOffset) });
   }
   return ranges;
+}
+
+/**
+ * The same, with what control knows of the records before the brokers' first offset. A takeover leaves a marker in every
+ * partition, and retention takes it when the partition rests: that is no loss to whoever had applied all before it, nor to
+ * whoever comes new to a partition that never had a record.
+ */
+export function withoutMarkers(ranges: Ranges, known: (partition: PartitionId) => readonly PartitionEnd[]): Ranges {
+  const told = new Map<PartitionId, PartitionRange>();
+  for (const [id, range] of ranges) {
+    const starts = known(id)
+      .filter(({ end }) => range.servedFrom <= end)
+      .map(({ last }) => (last?.offset ?? -1) + 1);
+    told.set(id, { ...range, startOffset: Math.min(range.servedFrom, ...starts) });
+  }
+  return told;
 }
 
 /** By name; those that are not there are left out. Creates nothing. */

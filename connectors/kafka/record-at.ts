@@ -18,10 +18,10 @@ export async function recordAt(
   codec: Codec,
   partition: PartitionId,
   offset: number,
-  { topicId, startOffset, endOffset }: PartitionRange,
+  { topicId, startOffset, servedFrom, endOffset }: PartitionRange,
 ): Promise<LogRecord | undefined> {
   if (offset < startOffset) throw lostHistory(partition, offset, startOffset);
-  let at = offset;
+  let at = Math.max(offset, servedFrom);
   while (at < endOffset) {
     const place = { topicId, partition: numberOf(partition), offset: at, bytesMax };
     const records = await cluster.retrying(async () => {

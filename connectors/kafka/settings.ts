@@ -9,8 +9,6 @@ export interface KafkaLogOptions {
   readonly streams: readonly StreamSpec[];
   readonly codec: Codec;
   readonly logger: Logger;
-  /** In front of every topic, group and transactional id. */
-  readonly prefix?: string;
   readonly timing?: Partial<Timing>;
   readonly delivery?: Partial<DeliveryLimits>;
 }
@@ -25,9 +23,11 @@ export interface Timing {
   readonly fetchWait: number;
   /** So long a reader goes on trying by itself while nothing answers; then it says so. */
   readonly outage: number;
+  /** So long a reader waits without a word for topics that no capture has made yet, and capture for the leaders of those it made. */
+  readonly newTopics: number;
 }
 
-export const defaultTiming: Timing = { heartbeat: 500, session: 10_000, fetchWait: 200, outage: 15_000 };
+export const defaultTiming: Timing = { heartbeat: 500, session: 10_000, fetchWait: 200, outage: 15_000, newTopics: 30_000 };
 
 /** One delivery: at least one stored batch, then no more than this. Bytes are those of keys and values. */
 export interface DeliveryLimits {

@@ -73,7 +73,7 @@ export class Tails {
       const next: Walk[] = [];
       const looking: Walk[] = [];
       for (const walk of open) {
-        if (walk.at >= Math.max(walk.from, walk.range.startOffset)) looking.push(walk);
+        if (walk.at >= Math.max(walk.from, walk.range.servedFrom)) looking.push(walk);
         else found(walk, walk.tombstone ? placeOf(walk.tombstone, '') : walk.known);
       }
       const batches = await this.#cluster.retrying(() => this.#fetch(looking));

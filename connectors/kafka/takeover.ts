@@ -7,6 +7,7 @@ import type { Codec } from '../../src/core/record-batch.ts';
 import type { KafkaCluster } from './cluster.ts';
 import { type ControlState, termRecords } from './control.ts';
 import { encodeControlBatch } from './control-batch.ts';
+import { unvouchedDeleted } from './errors.ts';
 import { takeOverPartitions } from './fence.ts';
 import { Producer, type ProducerTiming } from './producer.ts';
 import { KafkaWriter } from './writer.ts';
@@ -46,7 +47,8 @@ export async function takeOver(parts: TakeoverParts, signal: AbortSignal): Promi
     const state = await parts.readControl(signal);
     const term = state.term + 1;
     const tails = await parts.readTails(state, signal);
-    const ends = [...tails].flatMap(([partition, { endOffset: end, last }]) => (last ? [[partition, { end, last }] as const] : []));
+    throwIfForgotten(state, tails);
+    const ends = [...tails].map(([partition, { endOffset: end, last }]) => [partition, { end, last }] as const);
     const records = termRecords({ term, who: parts.who, sinceMs: Date.now() }, ends);
     await new Promise<void>((resolve, reject) => {
       const encode = (numbered: Parameters<typeof encodeControlBatch>[1]) => encodeControlBatch(records, numbered, codec, Date.now());
@@ -61,5 +63,17 @@ export async function takeOver(parts: TakeoverParts, signal: AbortSignal): Promi
     await producer[Symbol.asyncDispose]();
     signal.throwIfAborted();
     throw error;
+  }
+}
+
+/**
+ * Throws LOG_LOST_HISTORY where records were deleted before a complete record, or a new leader, took note of them: which rows
+ * they were nobody knows, and written again behind newer ones they would go backwards. Whoever vouches once a second loses
+ * none to retention; a person who deletes records, behind a capture that was killed, may.
+ */
+function throwIfForgotten(state: ControlState, tails: ReadonlyMap<PartitionId, PartitionState>): void {
+  for (const [partition, { startOffset, last }] of tails) {
+    const known = state.floor(partition)?.end ?? 0;
+    if (startOffset > known && (last === undefined || last.offset < known)) throw unvouchedDeleted(partition, known, startOffset);
   }
 }

@@ -67,17 +67,17 @@ export class MemoryLog implements Log {
     const either = AbortSignal.any([signal, this.#closed.signal]);
     let member = cluster.join(group, this);
     let cursors = this.#cursors(new Map());
-    let claimed: readonly PartitionId[] = [];
+    let claimed: readonly PartitionId[] | undefined;
     try {
       while (!either.aborted) {
         if (!cluster.members.has(member.id)) {
           member = cluster.join(group, this);
           // What it read until now is somebody else's, also when its new share is empty and there is nothing to claim.
           cursors = this.#cursors(new Map());
-          claimed = [];
+          claimed = undefined;
         }
         const share = cluster.share(member);
-        if (claimed.join() !== share.join() || !cluster.holdsExactly(member, share)) {
+        if (claimed?.join() !== share.join() || !cluster.holdsExactly(member, share)) {
           cluster.hold(member, share);
           cursors = this.#cursors(new Map());
           claimed = share;

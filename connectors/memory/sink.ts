@@ -82,13 +82,18 @@ class MemorySink implements Sink {
     if (this.#transaction) return 0;
     // What another took is his to look after.
     for (const one of partitions)
-      if (this.#progress.get(one)?.ownerEpoch !== this.#held.get(one)?.ownerEpoch && partitions.delete(one)) this.#held.delete(one);
+      if (this.#progress.get(one)?.ownerEpoch !== this.#held.get(one)?.ownerEpoch && partitions.delete(one)) {
+        // Not another, but a person's order: nobody else looks after it.
+        if (this.#progress.get(one)?.owner === this) throw fenced(one);
+        this.#held.delete(one);
+      }
+    const own = ends && new Map([...ends].filter(([partition]) => this.#options.partitions?.includes(partition)));
     const nextOf = (partition: PartitionId) => this.#progress.get(partition)?.progress?.nextOffset ?? 0;
     return tendQueues(this.#store.tables, this.#queues, {
       partitions,
       policy: this.#policy(),
       refuse: refuse ?? (() => undefined),
-      isPoison: ({ id, reached }) => this.#deadlines.passed(id, reached, ends, nextOf),
+      isPoison: ({ id, reached }) => this.#deadlines.passed(id, reached, own, nextOf),
       write: (draft) => this.#replace(draft),
     });
   }
@@ -125,6 +130,7 @@ class MemorySink implements Sink {
     for (const partition of partitions) {
       const stored: StoredProgress = this.#progress.get(partition) ?? { ownerEpoch: 0, progress: undefined };
       stored.ownerEpoch += 1;
+      stored.owner = this;
       this.#progress.set(partition, stored);
       this.#held.set(partition, { ownerEpoch: stored.ownerEpoch, nextOffset: stored.progress?.nextOffset });
       if (stored.progress) answer.set(partition, stored.progress);
@@ -185,7 +191,7 @@ class MemorySink implements Sink {
     this.#queues.remove(this.#queues.queued.filter(({ table, event }) => tables.includes(table) && event.version < progress.version));
     for (const [index, one] of others.entries()) {
       const { to } = one?.arrival ?? {};
-      if (one && to) this.#progress.set(all[index] as PartitionId, { ownerEpoch: one.ownerEpoch, progress: to });
+      if (one && to) this.#progress.set(all[index] as PartitionId, { ...ownerOf(one), progress: to });
     }
     this.#held.set(partition, { ...held, nextOffset: progress.nextOffset });
     return this.#answer('committed');
@@ -196,7 +202,7 @@ class MemorySink implements Sink {
     this.#transaction = undefined;
     for (const partition of partitions) {
       const stored = this.#progress.get(partition);
-      if (stored) this.#progress.set(partition, { ownerEpoch: stored.ownerEpoch + 1, progress: undefined });
+      if (stored) this.#progress.set(partition, { ...ownerOf(stored), ownerEpoch: stored.ownerEpoch + 1, progress: undefined });
       this.#held.delete(partition);
     }
     this.#queues.remove(this.#queues.queued.filter(({ partition }) => partitions.includes(partition)));
@@ -247,7 +253,7 @@ class MemorySink implements Sink {
     for (const [partition, progress] of transaction.after) {
       const ownerEpoch = this.#held.get(partition)?.ownerEpoch ?? 0;
       const stored = this.#progress.get(partition);
-      this.#progress.set(partition, { ownerEpoch: stored?.ownerEpoch ?? ownerEpoch, progress });
+      this.#progress.set(partition, { ...ownerOf(stored ?? { ownerEpoch }), progress });
       this.#held.set(partition, { ownerEpoch, nextOffset: progress.nextOffset });
     }
   }
@@ -287,3 +293,4 @@ class MemorySink implements Sink {
 }
 
 const begin = (): OpenTransaction => ({ operations: [], before: new Map(), after: new Map(), open: new Set() });
+const ownerOf = ({ ownerEpoch, owner }: Pick<StoredProgress, 'ownerEpoch' | 'owner'>) => ({ ownerEpoch, ...(owner && { owner }) });

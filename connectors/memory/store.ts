@@ -6,6 +6,8 @@ import { Queues, type Refuse } from './refusing.ts';
 
 export interface StoredProgress {
   ownerEpoch: number;
+  /** The sink that claimed it last. */
+  owner?: object;
   progress: Progress | undefined;
   /** The partition came to a barrier: where it stood, and where it is to stand behind it. Void where it stands elsewhere. */
   arrival?: { readonly from: number | undefined; readonly to: Progress };

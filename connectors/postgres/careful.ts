@@ -4,7 +4,8 @@
  * ones of its key, and tried again when the others are through; what is left then is the caller's to judge.
  */
 import { invariant } from '../../src/core/assert.ts';
-import type { PlanOf } from './batch.ts';
+import { foldedSteps, type PlanOf } from './batch.ts';
+import { oneStatement } from './one-statement.ts';
 import type { RowStep } from './row-steps.ts';
 import { StepsFailed, type Step } from './pipeline.ts';
 import { rowFault, type RowFault } from './row-fault.ts';
@@ -123,18 +124,33 @@ export class Careful {
     return moved;
   }
 
-  /** Rows that need each other, where the target lets its constraints wait. */
+  /**
+   * Rows that need each other: one after another where the target lets its constraints wait, else in one statement, behind
+   * which foreign keys are asked.
+   */
   async #together(): Promise<void> {
     const open = [...this.queues.values()].filter(({ fault }) => fault.kind === 'constraint');
     if (open.length < 2) return;
-    const built = open.map(({ units }) => this.#build(units.at(-1) as Unit));
+    const units = open.map((queue) => queue.units.at(-1) as Unit);
+    const built = units.map((unit) => this.#build(unit));
     const steps = built.flatMap((one) => ('fault' in one ? [] : [one.step]));
     if (steps.length < built.length) return;
+    const sets = foldedSteps(
+      units.map(({ entry }) => entry),
+      this.#tools.planOf,
+      { mayStage: false },
+    );
+    const passed = (await this.#pass([deferAll, ...steps, immediate])) || (await this.#pass([deferAll, oneStatement(sets), immediate]));
+    if (passed) for (const { key } of open) this.queues.delete(key);
+  }
+
+  async #pass(steps: readonly Step[]): Promise<boolean> {
     try {
-      await this.#tools.session.run([savepoint, deferAll, ...steps, immediate, release]);
-      for (const { key } of open) this.queues.delete(key);
+      await this.#tools.session.run([savepoint, ...steps, release]);
+      return true;
     } catch (error) {
       await this.#undo(error);
+      return false;
     }
   }
 

@@ -23,6 +23,8 @@ export interface HeldHead {
 export interface Drained {
   /** Keys that are free again, and keys that went into quarantine. */
   readonly released: number;
+  /** Changes that were applied, of queues that go on too. */
+  readonly moved: number;
   readonly poisoned: number;
   /** The policy is to halt, and this cannot be applied: to be thrown behind the commit. */
   readonly halt: CrossfadeError | undefined;
@@ -53,12 +55,13 @@ export async function drainHeld(
   }
   await careful.settle();
   const steps: Step[] = [];
-  let [released, poisoned] = [0, 0];
+  let [released, poisoned, moved] = [0, 0, 0];
   let halt: CrossfadeError | undefined;
   for (const { partition, key, units, total, reached } of stored) {
     const rest: Queue | undefined = careful.queues.get(queueName(partition, key));
     const first = rest?.units[0];
     const done = first === undefined ? units.length : units.indexOf(first as StoredUnit);
+    moved += done;
     if (done > 0) steps.push(dequeueStep(owner, partition, key, units[done - 1]?.id ?? '0'));
     if (done === total) {
       blocked.delete(partition, key);
@@ -66,7 +69,7 @@ export async function drainHeld(
       continue;
     }
     if (rest === undefined || first === undefined) {
-      steps.push(promoteStep(owner, partition, key));
+      steps.push(promoteStep(owner, partition, key, await readReached(session, owner)));
       continue;
     }
     const isPoisonNow = rest.fault.kind === 'value' || (done === 0 && isPoison({ partition, key, ...reached }));
@@ -84,7 +87,7 @@ export async function drainHeld(
   } catch (error) {
     throw translated(error, 'moving changes out of crossfade.quarantine');
   }
-  return { released, poisoned, halt };
+  return { released, poisoned, moved, halt };
 }
 
 const reachedOf = ({ reachedPartition, reachedOffset }: Pick<HeldHead, 'reachedPartition' | 'reachedOffset'>) => ({
@@ -102,11 +105,10 @@ export class Deadlines {
     const name = `${head.partition} ${head.key} ${head.reachedPartition} ${head.reachedOffset}`;
     let due = this.#ends.get(name);
     if (!due && ends && (ends.get(head.reachedPartition) ?? 0) >= head.reachedOffset) this.#ends.set(name, (due = ends));
-    if (!due || ![...due].every(([partition, end]) => (progress.get(partition) ?? 0) >= end)) return false;
-    this.#ends.delete(name);
-    return true;
+    return due !== undefined && [...due].every(([partition, end]) => (progress.get(partition) ?? 0) >= end);
   }
 
+  /** Nothing is held any more. */
   forget(): void {
     this.#ends.clear();
   }

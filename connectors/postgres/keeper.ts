@@ -5,7 +5,8 @@ import type { Logger } from '../../src/core/ports.ts';
 import type { Entry } from '../../src/core/sink-port.ts';
 import { Blocked } from './blocked.ts';
 import { Careful, type CarefulTools } from './careful.ts';
-import { Deadlines, drainHeld, type DrainTools } from './held.ts';
+import { Deadlines, drainHeld, type DrainTools, type HeldHead } from './held.ts';
+import { queuesAtOnce } from './queues.ts';
 import { arrayLiteral } from './literals.ts';
 import { targetOf } from './identifiers.ts';
 import type { Held } from './progress.ts';
@@ -14,7 +15,7 @@ import { behind, queueRefused, runQueueSteps } from './refusal.ts';
 import { translated, type Session } from './session.ts';
 import { begin, commit } from './transaction-steps.ts';
 import { type Unit, unitsOf } from './units.ts';
-import { notCommitted } from './writer-errors.ts';
+import { fenced, notCommitted } from './writer-errors.ts';
 
 export class Keeper {
   readonly blocked: Blocked;
@@ -58,11 +59,31 @@ export class Keeper {
 
   /** Before a transaction of several parts commits: what its earlier parts held has its last chance in it. */
   async close(session: Session, partitions: readonly PartitionId[]): Promise<void> {
-    for (let changed = true; changed;) {
-      const { released, poisoned, halt } = await drainHeld(session, this.#tools, partitions, () => !this.#tools.poison.mayHold);
+    for (;;) {
+      await this.#tryAll(session, partitions);
+      if (this.#tools.poison.mayHold || this.blocked.held === 0) return;
+      const { poisoned, halt } = await drainHeld(session, this.#tools, partitions, () => true);
       if (halt) throw halt;
-      changed = released + poisoned > 0;
+      if (poisoned === 0) return;
     }
+  }
+
+  /**
+   * Tries everything that is held until a whole round has moved nothing; answers how many keys are free. Only then may poison
+   * be judged: queues are read a page at a time, and what a head on one page lacks may wait on another.
+   */
+  async #tryAll(session: Session, partitions: readonly PartitionId[]): Promise<number> {
+    let released = 0;
+    for (let moved = 1; moved > 0;) {
+      moved = 0;
+      for (let left = this.blocked.held; left > 0; left -= queuesAtOnce) {
+        const drained = await drainHeld(session, this.#tools, partitions, () => false);
+        if (drained.halt) throw drained.halt;
+        moved += drained.moved + drained.poisoned;
+        released += drained.released;
+      }
+    }
+    return released;
   }
 
   /**
@@ -73,23 +94,34 @@ export class Keeper {
     await this.blocked.know(session, held.keys());
     const all = this.blocked.heldPartitions();
     if (all.length === 0) return 0;
-    const { epochs, progress } = await this.#lock(session, all);
-    const partitions = all.filter((partition) => epochs.get(partition) === held.get(partition)?.ownerEpoch);
+    const { owners, progress } = await this.#lock(session, all);
+    const partitions = all.filter((partition) => owners.get(partition)?.epoch === held.get(partition)?.ownerEpoch);
+    // A person changed a queue, or ordered a replay: without another claim nobody would look after this partition.
+    const taken = all.find((partition) => !partitions.includes(partition) && owners.get(partition)?.isThisSession === true);
+    if (taken !== undefined) throw fenced(taken);
     // What another took is his to look after.
     for (const partition of all) if (!partitions.includes(partition)) held.delete(partition);
     if (partitions.length < all.length) this.blocked.forget();
     const { policy, mayHold } = this.#tools.poison;
-    const drained = await drainHeld(
-      session,
-      this.#tools,
-      partitions,
-      (head) => !mayHold || this.#deadlines.hasPassed(head, ends, progress),
-    );
+    const isDue = (head: HeldHead) => !mayHold || this.#deadlines.hasPassed(head, ends, progress);
+    let anyDue = false;
+    let drained = await drainHeld(session, this.#tools, partitions, (head) => {
+      anyDue ||= isDue(head);
+      return false;
+    });
+    let { released, poisoned } = drained;
+    if (anyDue && drained.halt === undefined) {
+      released += await this.#tryAll(session, partitions);
+      drained = await drainHeld(session, this.#tools, partitions, isDue);
+      released += drained.released;
+      poisoned += drained.poisoned;
+    }
     faultPoint('sink:before-commit');
     const results = await session.run([commit]);
     if (results[0]?.tag !== 'COMMIT') throw notCommitted(partitions.join(', '));
     faultPoint('sink:after-commit');
-    const { released, poisoned, halt } = drained;
+    if (this.blocked.held === 0) this.#deadlines.forget();
+    const { halt } = drained;
     if (released > 0) this.#logger.info({ keys: released }, 'held changes were applied');
     if (poisoned > 0)
       this.#logger.warn({ keys: poisoned, policy }, 'held changes can never be applied as they are and went into quarantine');
@@ -101,7 +133,7 @@ export class Keeper {
   async #lock(session: Session, partitions: readonly PartitionId[]) {
     const { pipeline, service } = this.#tools.owner;
     const lock = {
-      text: `SELECT partition, owner_epoch FROM crossfade.progress WHERE ${mine} AND partition = ANY ($3::text[]) ORDER BY partition FOR UPDATE`,
+      text: `SELECT partition, owner_epoch, owner_pid = pg_backend_pid() FROM crossfade.progress WHERE ${mine} AND partition = ANY ($3::text[]) ORDER BY partition FOR UPDATE`,
       values: [pipeline, service, arrayLiteral(partitions)],
     };
     const all = {
@@ -111,7 +143,7 @@ export class Keeper {
     try {
       const results = await session.run([begin, lock, all]);
       return {
-        epochs: new Map(results[1]?.rows.map(([partition, epoch]) => [partition ?? '', epoch])),
+        owners: new Map(results[1]?.rows.map(([partition, epoch, own]) => [partition ?? '', { epoch, isThisSession: own === 't' }])),
         progress: new Map(results[2]?.rows.map(([partition, offset]) => [partition ?? '', Number(offset)])),
       };
     } catch (error) {

@@ -173,12 +173,12 @@ export function markStep(id: string, state: QueuedState, fault: RowFault | undef
   };
 }
 
-/** What stands first now was never refused itself. */
-export function promoteStep({ pipeline, service }: ProgressOwner, partition: PartitionId, key: string): Step {
+/** What stands first now was never refused itself: its time begins with what has been reached by now. */
+export function promoteStep({ pipeline, service }: ProgressOwner, partition: PartitionId, key: string, reached: Reached | undefined): Step {
   return {
-    text: `UPDATE crossfade.quarantine SET state = 'held', code = 'TARGET_CONSTRAINT', reason = 'not tried yet', reached_partition = $3, reached_offset = 0
+    text: `UPDATE crossfade.quarantine SET state = 'held', code = 'TARGET_CONSTRAINT', reason = 'not tried yet', reached_partition = $5, reached_offset = $6::bigint
 WHERE id = (SELECT min(id) FROM crossfade.quarantine WHERE ${mine} AND partition = $3 AND key = $4)`,
-    values: [pipeline, service, partition, key],
+    values: [pipeline, service, partition, key, reached?.partition ?? partition, reached?.offset ?? '0'],
   };
 }
 

@@ -29,7 +29,7 @@ export interface StoredQueue {
   readonly reached: { readonly reachedPartition: PartitionId; readonly reachedOffset: number };
 }
 
-const queuesAtOnce = 100;
+export const queuesAtOnce = 100;
 const changesOfQueue = 50;
 const bytesAtOnce = 8 * 1024 * 1024;
 

@@ -116,7 +116,10 @@ class PostgresSink implements Sink {
   }
 
   tend(ends: Offsets | undefined): Promise<number> {
-    return this.#inTurn(async () => this.#writer.tend(await this.#connected(), ends));
+    const { partitions = [] } = this.#options;
+    // The log may be asked about other services' partitions, which no progress of this one ever passes.
+    const own = ends && new Map([...ends].filter(([partition]) => partitions.includes(partition)));
+    return this.#inTurn(async () => this.#writer.tend(await this.#connected(), own));
   }
 
   reset(partitions: readonly PartitionId[]): Promise<void> {

@@ -21,10 +21,14 @@ export class Membership implements Disposable {
   readonly #name: MemberId;
   readonly #member: string;
   readonly #beat: Disposable;
-  #claimed: ReadonlySet<PartitionId> = new Set();
+  /** undefined: never yet, and then none is news too. */
+  #claimed: ReadonlySet<PartitionId> | undefined;
   #stolen = false;
   #share: readonly PartitionId[];
   #beatenAtMs = performance.now();
+  /** The last attempt; one that failed leaves `#beatenAtMs`, which says for how long the group may still believe in us. */
+  #triedAtMs = performance.now();
+  #failing = false;
   #over = false;
   #left = false;
 
@@ -52,7 +56,8 @@ export class Membership implements Disposable {
 
   /** The whole share, when it is not what was claimed last or another claimed some of it in between; else undefined. */
   get toClaim(): readonly PartitionId[] | undefined {
-    const same = this.#share.length === this.#claimed.size && this.#share.every((partition) => this.#claimed.has(partition));
+    const claimed = this.#claimed;
+    const same = this.#share.length === claimed?.size && this.#share.every((partition) => claimed.has(partition));
     return same && !this.#stolen ? undefined : this.#share;
   }
 
@@ -65,7 +70,7 @@ export class Membership implements Disposable {
 
   /** For a reader that was kept from its timers: a look at the group that is overdue comes before the next delivery. */
   refresh(): void {
-    if (performance.now() - this.#beatenAtMs > 1.5 * this.#parts.timing.heartbeat) this.#tick();
+    if (performance.now() - this.#triedAtMs > 1.5 * this.#parts.timing.heartbeat) this.#tick();
   }
 
   /** After a claim: whether the share is still what was claimed, by a fresh look at the group. */
@@ -77,16 +82,20 @@ export class Membership implements Disposable {
   #tick(): void {
     const { groups, group, logger, changed } = this.#parts;
     if (!this.holds) return;
+    this.#triedAtMs = performance.now();
     try {
       this.#over = !groups.beat(group, this.#member);
       this.#beatenAtMs = performance.now();
       this.#share = groups.share(group, this.#member);
       const owned = groups.owned(group, this.#member);
-      this.#stolen ||= [...this.#claimed].some((partition) => !owned.has(partition));
+      this.#stolen ||= [...(this.#claimed ?? [])].some((partition) => !owned.has(partition));
+      if (this.#failing) logger.info({ group }, 'signs of life are written again');
+      this.#failing = false;
       if (this.#over || this.toClaim) changed();
     } catch (error) {
       // Not fatal by itself: if it lasts, the membership runs out and joining anew says what is wrong.
-      logger.warn({ err: error, group }, 'sign of life could not be written');
+      if (!this.#failing) logger.warn({ err: error, group }, 'sign of life could not be written, trying again with every one that is due');
+      this.#failing = true;
     }
   }
 

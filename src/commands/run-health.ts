@@ -1,4 +1,5 @@
 /** What watches a run from inside: lag, alerts, and the door for monitors. None of it can stop or hold up the pipeline. */
+import { hostname } from 'node:os';
 import { setInterval as ticks } from 'node:timers/promises';
 import type { Config, ServiceConfig } from '../config.ts';
 import { type HttpConfig, listenOf } from '../config-health.ts';
@@ -163,7 +164,7 @@ export class Health implements AsyncDisposable {
   #ready(): Verdict {
     const { parts, totals, signal } = this.#parts;
     if (signal.aborted) return { ok: false, reasons: ['stopping'] };
-    return readiness({ parts, totals, threads: this.#threads(), log: this.#watch.log });
+    return readiness({ parts, totals, threads: this.#threads(), log: this.#watch.log, self: `pid ${process.pid} on ${hostname()}` });
   }
 
   async #metrics(): Promise<Answer> {

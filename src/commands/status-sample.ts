@@ -53,6 +53,7 @@ export interface ServiceSample {
   readonly trouble?: PartTrouble;
   /** Absent: unknown in at least one partition. */
   readonly lagSeconds?: number;
+  readonly objectiveSeconds?: number;
   readonly lagChanges?: number;
   readonly applied: number;
   /** What the target refuses, by table; absent where it does not answer. */
@@ -173,7 +174,14 @@ async function readService({ config, service, logger, log, now }: ServiceQuestio
     progress = { error: troubleOf(thrown) };
   }
   const look = await lookAt(log);
-  const head = { name: service.name, kind: service.target.kind, ...('error' in look ? {} : lifeOf(service.name, look.state)) };
+  const { objectiveSeconds } = service.lag;
+  const objective = objectiveSeconds === undefined ? {} : { objectiveSeconds };
+  const head = {
+    name: service.name,
+    kind: service.target.kind,
+    ...objective,
+    ...('error' in look ? {} : lifeOf(service.name, look.state)),
+  };
   if ('error' in progress) return { ...head, error: progress.error, applied: 0, partitions: [] };
   const known = progress;
   const tablesOf = (partition: PartitionId) =>

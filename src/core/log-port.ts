@@ -131,8 +131,8 @@ export interface Log extends AsyncDisposable {
   /** Resolves when this process leads and every older leader is fenced; waits as standby until then. */
   lead(signal: AbortSignal): Promise<Writer>;
   /**
-   * This member's share of the group's partitions. `claim` is called with the whole share whenever it has changed, or when
-   * another member held some of it in between (with none when all went elsewhere), and answers where each partition goes on:
+   * This member's share of the group's partitions. `claim` is called with the whole share once it is known, be it none, and
+   * whenever it has changed, or when another member held some of it in between; it answers where each partition goes on:
    * what is kept is read again from there too, because the sink rolls back what it had open. The term in that answer keeps
    * out a frozen older leader's records right behind the place. Ends only by abort or error. `pauses` is live: nothing is
    * delivered of a partition while it rests there, and then it goes on where it was.

@@ -60,9 +60,9 @@ function decodeRecord(
   if (readVarint(buffer, cursor) !== index) throw corrupt(where, 'its records are not numbered in a row');
   const key = readBytes(buffer, cursor, end, where);
   const value = readBytes(buffer, cursor, end, where);
-  const { version, term, committedAtUs, schemaId, open, barrier } = reader.read(cursor, end);
+  const { term, committedAtUs, schemaId, open, barrier } = reader.read(cursor, end);
   if (cursor.at !== end) throw corrupt(where, 'a record has another length than it says');
-  const record = { offset: base.offset + index, timestampMs, key, value, version, term, committedAtUs, schemaId, open };
+  const record = { offset: base.offset + index, timestampMs, key, value, version: reader.version, term, committedAtUs, schemaId, open };
   return barrier === undefined ? record : { ...record, barrier };
 }
 

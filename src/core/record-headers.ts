@@ -77,7 +77,9 @@ export function encodeHeader(name: string, value: Uint8Array): Buffer {
 }
 
 /** The headers of one record, as the reader of a log wants them. */
-export type ReadHeaders = Pick<LogRecord, 'version' | 'term' | 'committedAtUs' | 'schemaId' | 'open' | 'barrier'>;
+type ReadHeaders = Pick<LogRecord, 'version' | 'term' | 'committedAtUs' | 'schemaId' | 'open' | 'barrier'>;
+/** What rows of one table in one transaction have in common. */
+export type SharedHeaders = Omit<ReadHeaders, 'version'>;
 
 /**
  * Reads the headers of one batch's records. Behind the version they are the same bytes for all rows of one table in one
@@ -89,14 +91,19 @@ export class HeaderReader {
   #from = 0;
   #to = 0;
   #last: ReadHeaders | undefined;
+  /** Of the record that was read last. */
+  version = '';
 
   constructor(buffer: Buffer, where: string) {
     this.#buffer = buffer;
     this.#where = where;
   }
 
-  /** Reads all headers up to `end`. Unknown ones are passed over: a later release may add some. */
-  read(cursor: Cursor, end: number): ReadHeaders {
+  /**
+   * Reads all headers up to `end`; the version is in `version`, the others are the answer, one object for many records. Unknown
+   * ones are passed over: a later release may add some.
+   */
+  read(cursor: Cursor, end: number): SharedHeaders {
     const start = cursor.at;
     const constantAt = start + ourHeadBytes;
     if (
@@ -106,9 +113,11 @@ export class HeaderReader {
       this.#equal(start, constantAt, end)
     ) {
       cursor.at = end;
-      return { ...this.#last, version: this.#buffer.toString('latin1', constantAt - versionWidth, constantAt) };
+      this.version = this.#buffer.toString('latin1', constantAt - versionWidth, constantAt);
+      return this.#last;
     }
     const headers = headersOf(this.#buffer, cursor, end, this.#where);
+    this.version = headers.version;
     this.#last = this.#startsLikeOurs(start) ? headers : undefined;
     this.#from = constantAt;
     this.#to = end;

@@ -84,8 +84,8 @@ export interface Sink extends AsyncDisposable {
    * Tries what is held, in a transaction of its own under the same fence as a write; nothing while a transaction is open.
    * `ends`: of the log's last complete record, where it is known: what is still refused when all partitions of the service
    * have passed the ends of a record that holds all that any had reached when it was refused is poison. Answers how many
-   * keys are free again. A partition that another owner took is left to him. Throws what a write would throw for poison where
-   * the policy is to halt.
+   * keys are free again. A partition that another owner took is left to him; one that only a person's order took from us
+   * throws TARGET_FENCED (retry), as a write would. Throws what a write would throw for poison where the policy is to halt.
    */
   tend?(ends: Offsets | undefined): Promise<number>;
   /** What was refused, for a person; absent where this kind of target stops at every refusal. */

@@ -24,13 +24,13 @@ interface RunContent {
 
 export class Batches {
   readonly #parts: BatchParts;
-  readonly #log: Log;
+  readonly #log: Pick<Log, 'schema'>;
   readonly #byTable = new Map<string, readonly number[]>();
   readonly #schemas = new Map<string, TableSchema>();
   readonly #bySchema = new WeakMap<TableSchema, readonly number[]>();
   readonly #contents = new WeakMap<readonly LogRecord[], RunContent>();
 
-  constructor(parts: BatchParts, log: Log) {
+  constructor(parts: BatchParts, log: Pick<Log, 'schema'>) {
     this.#parts = parts;
     this.#log = log;
     for (const [index, { source }] of parts.mappings.entries()) {

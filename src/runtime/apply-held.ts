@@ -1,5 +1,5 @@
 /** Looks after what the target refused: tries held changes again as others go on, and tells how much is kept aside. */
-import type { Log, Offsets } from '../core/log-port.ts';
+import type { CompleteRecord, Log, Offsets, PartitionId, PartitionState } from '../core/log-port.ts';
 import type { Sink } from '../core/sink-port.ts';
 import type { ApplyMeters } from './meters.ts';
 
@@ -43,14 +43,22 @@ export class ApplyHeld {
     const { quarantine } = this.#sink;
     if (!quarantine || this.#now() - this.#countedAtMs < (this.waits ? lookEveryMs : countEveryMs)) return;
     this.#countedAtMs = this.#now();
-    const totals = await quarantine.totals();
-    const sum = (of: 'held' | 'quarantined' | 'behind') => totals.reduce((all, table) => all + table[of], 0);
-    this.#meters.kept(sum('held'), sum('quarantined') + sum('behind'));
+    this.#meters.kept(await quarantine.totals());
   }
 
   async #look(): Promise<void> {
     this.#lookedAtMs = this.#now();
-    const { complete } = await this.#log.state();
-    this.#ends = complete && new Map(Object.entries(complete.ends));
+    const { complete, partitions } = await this.#log.state();
+    this.#ends = complete && endsOf(complete, partitions);
   }
+}
+
+/**
+ * Behind the last record below the end of each partition. A record's ends may lie behind a gap, such as Kafka's markers of a
+ * takeover, and progress never comes there by itself: it moves with records.
+ */
+function endsOf({ ends }: CompleteRecord, partitions: ReadonlyMap<PartitionId, PartitionState>): Offsets {
+  return new Map(
+    [...partitions].map(([partition, { last }]) => [partition, Math.min(ends[partition] ?? 0, last === undefined ? 0 : last.offset + 1)]),
+  );
 }

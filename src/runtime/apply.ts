@@ -149,7 +149,8 @@ class ApplySession {
     await this.#progress.resumed(trusted(resumes));
     faultPoint('apply:claimed');
     this.#run.ready();
-    this.#parts.logger.info({ service, partitions: places.size }, 'partitions claimed');
+    const said = places.size > 0 ? 'partitions claimed' : 'every partition has another worker, standing by';
+    this.#parts.logger.info({ service, partitions: places.size }, said);
     if (this.waits) this.#wake?.();
     return places;
   }
@@ -279,7 +280,8 @@ class ApplySession {
     if (first === undefined || last === undefined) return fresh;
     this.#skipThrough.delete(partition);
     // The sink compares progress, not rows: a reader that went back would be written as if it were news.
-    invariant(first.version > (this.#last.get(partition) ?? ''), `the log goes forward in ${partition}`);
+    const before = this.#last.get(partition) ?? '';
+    invariant(first.version > before, `the log goes forward in ${partition}: ${first.version} at offset ${first.offset} follows ${before}`);
     this.#last.set(partition, last.version);
     return fresh;
   }

@@ -59,9 +59,11 @@ export async function captureSession(parts: CaptureParts, run: Run): Promise<voi
       if (run.signal.aborted) break;
     }
   } catch (thrown) {
+    const isTold = !taking && run.signal.aborted && thrown === run.signal.reason;
     // The way past a stop of the source begins behind it: what came before must be in the log. The stop itself is what is told.
     if (!taking && thrown instanceof CrossfadeError && thrown.fault !== 'retry') await session.drain().catch(() => {});
-    throw thrown;
+    // A source that waits for the next packet leaves by throwing why: that is the end in good order all the same.
+    if (!isTold) throw thrown;
   }
   await session.drain();
 }

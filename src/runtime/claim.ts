@@ -1,5 +1,6 @@
 /** Taking partitions: raise the owner epoch in the target, then decide from both sides where each goes on. */
 import { CrossfadeError } from '../core/errors.ts';
+import { notMadeYet } from '../core/log-errors.ts';
 import type { LogState } from '../core/log-state.ts';
 import type { Log, PartitionId } from '../core/log-port.ts';
 import type { Progress, Sink } from '../core/sink-port.ts';
@@ -31,16 +32,6 @@ export async function claimPartitions(parts: ClaimParts, partitions: readonly Pa
     }
   }
   return resumes;
-}
-
-/** An apply may start before the first capture has made its topics: without a log's id nothing may be written down as applied. */
-function notMadeYet(partition: PartitionId): CrossfadeError {
-  return new CrossfadeError({
-    code: 'LOG_UNREACHABLE',
-    fault: 'retry',
-    message: `the log has no ${partition} yet`,
-    remedy: 'Nothing to do when the pipeline is new: the first `crossfade run capture` makes it. Else its topic was deleted.',
-  });
 }
 
 /** Where the target's own offsets hold: not where it never applied, nor where what it has is skipped by version. */

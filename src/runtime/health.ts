@@ -1,5 +1,5 @@
 /** Does the process turn, does every part of it run, and what is it that does not? Pure: what HTTP and alerts say. */
-import type { LogMember, LogState } from '../core/log-state.ts';
+import type { LogMember, LogState, PartTrouble } from '../core/log-state.ts';
 import type { Totals } from './observe.ts';
 
 /** Signs of life come every second; so many without one, and a process is frozen, suspended, or cannot write them. */
@@ -33,23 +33,27 @@ export interface ReadinessQuestion {
   readonly totals: Pick<Totals, 'states'>;
   readonly threads: readonly ThreadLife[];
   readonly log: LogState | undefined;
+  /** This process, as the log names it (`pid 7 on db1`). */
+  readonly self: string;
 }
 
 /** Ready: capture streams, or stands by for a leader that lives; every apply has claimed its partitions. */
-export function readiness({ parts, totals, threads, log }: ReadinessQuestion): Verdict {
+export function readiness({ parts, totals, threads, log, self }: ReadinessQuestion): Verdict {
   const reasons = parts.flatMap((part) => {
     const state = totals.states[part];
     if (state === undefined) return [`${part}: starting`];
     if (state.state === 'running') return [];
-    if (part === 'capture' && state.state !== 'failed' && standsBy(state.code, log)) return [];
+    if (part === 'capture' && state.state !== 'failed' && standsBy(state.code, log, self)) return [];
     return [`${part}: ${state.state}${state.code === undefined ? '' : ` (${state.code})`}`];
   });
   return verdict([...reasons, ...stuck(threads)]);
 }
 
-function standsBy(code: string | undefined, log: LogState | undefined): boolean {
+/** One that has won the election and is still taking over is not its own standby: nobody captures yet. */
+function standsBy(code: string | undefined, log: LogState | undefined, self: string): boolean {
   const another = code === undefined || code === 'LOG_HELD' || code === 'LOG_FENCED';
-  return another && log?.leader !== undefined && !isSilent(log.leader);
+  const leader = log?.leader;
+  return another && leader !== undefined && !isSilent(leader) && leader.who !== self && !leader.who.startsWith(`${self},`);
 }
 
 function stuck(threads: readonly ThreadLife[]): string[] {
@@ -69,7 +73,8 @@ export function troublesOf(service: string, { states }: Pick<Totals, 'states'>, 
   const members = log.members.get(service) ?? [];
   const told = [
     ...(log.leader === undefined ? ['capture: nobody captures'] : silent('capture', [log.leader])),
-    ...(members.length === 0 ? [`${apply}: nobody applies`] : silent(apply, members)),
+    // Between two tries nobody is a member: what keeps them from it is told below.
+    ...(members.length === 0 && !isTriedAgain(log.troubles.get(apply)) ? [`${apply}: nobody applies`] : silent(apply, members)),
     ...['capture', apply].flatMap((part) => {
       const trouble = log.troubles.get(part);
       return trouble ? [`${part}: ${trouble.code}`] : [];
@@ -78,6 +83,10 @@ export function troublesOf(service: string, { states }: Pick<Totals, 'states'>, 
   ];
   return [...new Set([...own, ...told])];
 }
+
+/** Such errors a process waits out: between two tries it is no member of its group, and who asks from outside cannot tell it from one that ended. */
+export const isTriedAgain = (trouble: PartTrouble | undefined): boolean =>
+  trouble !== undefined && /_(UNREACHABLE|BUSY|FENCED|FULL)$/.test(trouble.code);
 
 const silent = (part: string, members: readonly LogMember[]) =>
   members.filter(isSilent).map(({ who }) => `${part}: ${who} shows no sign of life`);

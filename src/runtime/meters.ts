@@ -1,4 +1,5 @@
 /** What the moving parts tell about themselves. observe.ts turns it into metrics; the status line reads the same. */
+import type { QueueTotals } from '../core/quarantine-port.ts';
 import type { LoopState } from './loop.ts';
 
 export interface CaptureMeters {
@@ -20,8 +21,8 @@ export interface ApplyMeters {
   lag(partition: string, sinceUs: number | undefined, changes: number): void;
   /** Everything below this offset is visible in the target; told at the claim and whenever it moves. */
   stands(partition: string, nextOffset: number): void;
-  /** Changes that wait for others (held) and that a person has to look at (quarantined), in this service as a whole. */
-  kept(held: number, quarantined: number): void;
+  /** What this service keeps aside, by source table; nothing of tables without any. */
+  kept(tables: readonly QueueTotals[]): void;
 }
 
 export interface StateMeters {

@@ -124,13 +124,35 @@ const ofObjective = (name: string, help: string, value: (of: View['objectives'][
   samples: ({ objectives }) => objectives.map((each) => ({ labels: { service: each.service }, value: value(each) })),
 });
 
-const kept = (name: string, help: string, pick: (of: NonNullable<ServiceTotals['kept']>) => number): Metric => ({
+type Kept = NonNullable<ServiceTotals['kept']>;
+const kept = (name: string, help: string, pick: (of: Kept[number]) => number): Metric => ({
   name,
   kind: 'gauge',
   help,
   labels: ['service'],
   samples: ({ totals }) =>
-    Object.entries(totals.services).flatMap(([service, own]) => (own.kept ? [{ labels: { service }, value: pick(own.kept) }] : [])),
+    Object.entries(totals.services).flatMap(([service, own]) =>
+      own.kept ? [{ labels: { service }, value: own.kept.reduce((all, table) => all + pick(table), 0) }] : [],
+    ),
+});
+
+/** One sample for each table that has any. */
+const keptOfTable = (
+  name: string,
+  help: string,
+  label: readonly string[],
+  pick: (of: Kept[number], nowMs: number) => readonly { readonly state?: string; readonly value: number }[],
+): Metric => ({
+  name,
+  kind: 'gauge',
+  help,
+  labels: ['service', 'table', ...label],
+  samples: ({ totals, nowMs }) =>
+    Object.entries(totals.services).flatMap(([service, own]) =>
+      (own.kept ?? []).flatMap((of) =>
+        pick(of, nowMs).map(({ value, ...state }) => ({ labels: { service, table: of.source, ...state }, value })),
+      ),
+    ),
 });
 
 const ofThread = (name: string, kind: Kind, help: string, value: (of: Totals['threads'][string]) => number): Metric => ({
@@ -231,6 +253,19 @@ export const catalogue: readonly Metric[] = [
   applied('crossfade_apply_batches_total', 'Batches committed in the target.', ({ batches }) => batches),
   applied('crossfade_apply_write_seconds_total', 'Time that the target took for the batches, in all.', ({ writeSeconds }) => writeSeconds),
   kept('crossfade_held_changes', 'Changes that wait for another partition to owe them something.', ({ held }) => held),
-  kept('crossfade_quarantined_changes', 'Changes that the target refuses and a person has to look at.', ({ quarantined }) => quarantined),
+  kept(
+    'crossfade_quarantined_changes',
+    'Changes that the target refuses and a person has to look at, with those that wait behind any.',
+    ({ quarantined, behind }) => quarantined + behind,
+  ),
+  keptOfTable('crossfade_kept_changes', 'The same by table and state; absent for a table that has none.', ['state'], (of) =>
+    (['held', 'quarantined', 'behind'] as const).map((state) => ({ state, value: of[state] })),
+  ),
+  keptOfTable(
+    'crossfade_kept_oldest_seconds',
+    'Since the target refused the oldest change of the table that is still held or in quarantine.',
+    [],
+    ({ oldestMs }, nowMs) => [{ value: Math.max(0, nowMs - oldestMs) / 1000 }],
+  ),
   ...partMetrics,
 ];

@@ -4,6 +4,7 @@
  */
 import { pino } from 'pino';
 import { asCrossfadeError, type ErrorCode, type Fault, nameAndCode } from '../core/errors.ts';
+import type { QueueTotals } from '../core/quarantine-port.ts';
 import type { Logger } from '../core/ports.ts';
 import type { PartitionId } from '../core/log-port.ts';
 import type { LoopState } from './loop.ts';
@@ -98,7 +99,7 @@ export interface ServiceTotals {
   /** Everything below is visible in the target. */
   readonly nextOffsets: Record<PartitionId, number>;
   /** undefined: nobody has told, because nothing can be kept aside. */
-  kept: { readonly held: number; readonly quarantined: number } | undefined;
+  kept: readonly QueueTotals[] | undefined;
 }
 /** What a service last told of a partition. */
 interface Standing {
@@ -187,8 +188,8 @@ function applyMeters(totals: Totals, service: string): ApplyMeters {
     stands(partition, nextOffset) {
       own.nextOffsets[partition] = nextOffset;
     },
-    kept(held, quarantined) {
-      own.kept = { held, quarantined };
+    kept(tables) {
+      own.kept = tables;
     },
   };
 }

@@ -15,15 +15,15 @@ describe.each(logKinds)(`frozen processes, seed ${seed}, log %s`, (log) => {
     await rig?.[Symbol.asyncDispose]();
   });
 
-  it('G3: a frozen apply whose place was taken cannot write when it wakes', { timeout: 400_000 }, async () => {
+  it('G3: a frozen apply whose place was taken cannot write when it wakes', { timeout: 1_200_000 }, async () => {
     const written = async () => [...(await owners(rig)).values()].filter(({ offset }) => offset > 0n).length;
     await until(
       async () => (await written()) >= 2,
-      60_000,
+      240_000,
       () => rig.logs(),
     );
     // Frozen in the worst place: everything is decided, and the transaction is about to be sent.
-    expect(await rig.faults('books').order('sink:before-commit', 'SIGSTOP')).toBe(true);
+    expect(await rig.faults('books').order('sink:before-commit', 'SIGSTOP', 120_000)).toBe(true);
     rig.start('second-books', 'run', 'apply', '--service', 'books');
     // A table that nobody writes to has no offset to move.
     const before = [...(await owners(rig))].filter(([, { offset }]) => offset > 0n);
@@ -34,21 +34,21 @@ describe.each(logKinds)(`frozen processes, seed ${seed}, log %s`, (log) => {
           ([partition, owner]) => (now.get(partition)?.epoch ?? 0n) > owner.epoch && (now.get(partition)?.offset ?? 0n) > owner.offset,
         );
       },
-      120_000,
+      240_000,
       () => rig.logs(),
     );
     const taken = await owners(rig);
     rig.books.kill('SIGCONT');
     await until(
       async () => /FENCED|expired|rejoin/i.test(await readFile(join(rig.folder, 'books.log'), 'utf8')),
-      60_000,
+      240_000,
       () => rig.logs(),
     );
     // Whoever owns a partition now claimed it anew: the sleeper's own epoch never wrote again.
     for (const [partition, owner] of await owners(rig))
       expect(owner.epoch, partition).toBeGreaterThanOrEqual(taken.get(partition)?.epoch ?? 0n);
     await rig.workload.stop();
-    const comparison = await rig.settled(60_000);
+    const comparison = await rig.settled(240_000);
     expect(comparison.differences.slice(0, 10), await rig.logs()).toEqual([]);
     expect(rig.ends()).toEqual([]);
   });

@@ -36,7 +36,7 @@ describe.each(logKinds)(`workers that come and go for ${churnSeconds} s, seed ${
     await untilAllMove(rig, 'everything moves in the end');
     await untilAtRest(rig);
     await rig.workload.stop();
-    const comparison = await rig.settled(120_000);
+    const comparison = await rig.settled(300_000);
     expect(comparison.differences.slice(0, 10), await rig.logs()).toEqual([]);
     expect(rig.ends(), await rig.logs()).toEqual([]);
     const moves = await auditedMoves(rig.addresses.postgres);

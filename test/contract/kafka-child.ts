@@ -66,8 +66,8 @@ async function read(log: Log): Promise<void> {
 }
 
 const { brokers, prefix, stream, timing } = order;
-const options = { pipeline: 'shop', prefix, streams: [stream], codec, logger: quiet, timing };
-const log = await openKafkaLog(kafkaSettings(brokers), options);
+const options = { pipeline: 'shop', streams: [stream], codec, logger: quiet, timing };
+const log = await openKafkaLog(kafkaSettings(brokers, prefix), options);
 listeners.add((answer) => {
   // Whoever says goodbye ends by itself: nothing of the log may keep a process alive.
   if (answer.kind === 'dispose') void log[Symbol.asyncDispose]().then(() => process.disconnect());

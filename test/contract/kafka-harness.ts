@@ -18,11 +18,12 @@ import type { LogHarness, OpenOptions } from './log-harness.ts';
 import { quiet } from './sqlite-harness.ts';
 
 /** Faster than in production where nothing depends on it; the brokers allow no shorter session. */
-export const kafkaTestTiming = { heartbeat: 100, session: 6000, fetchWait: 200, outage: 15_000 };
+export const kafkaTestTiming = { heartbeat: 100, session: 6000, fetchWait: 200, outage: 15_000, newTopics: 120_000 };
 
 /** The rows of these tests were written in 1970, so nothing may be deleted for its age. */
-export const kafkaSettings = (brokers: string): KafkaSettings => ({
+export const kafkaSettings = (brokers: string, prefix?: string): KafkaSettings => ({
   ...kafkaSchema.parse(brokers),
+  prefix,
   retention: { age: 1_000_000 },
 });
 
@@ -35,15 +36,15 @@ export class KafkaHarness implements LogHarness {
   readonly #streams: readonly StreamSpec[];
   readonly #logs: Log[] = [];
 
-  constructor(streams: readonly StreamSpec[], brokers: string) {
+  /** `settings`: what more there is to say of reaching the brokers. */
+  constructor(streams: readonly StreamSpec[], brokers: string, settings: Partial<KafkaSettings> = {}) {
     this.#streams = streams;
-    this.settings = kafkaSettings(brokers);
+    this.settings = { ...kafkaSettings(brokers, this.prefix), ...settings };
     this.cluster = new KafkaCluster(this.settings, { clientId: 'crossfade-test', logger: quiet });
   }
 
   async openWith(more: Partial<KafkaLogOptions>): Promise<Log> {
-    const { prefix } = this;
-    const options = { pipeline: 'shop', prefix, streams: this.#streams, codec, logger: quiet, timing: kafkaTestTiming, ...more };
+    const options = { pipeline: 'shop', streams: this.#streams, codec, logger: quiet, timing: kafkaTestTiming, ...more };
     const log = await openKafkaLog(this.settings, options);
     this.#logs.push(log);
     return log;

@@ -46,6 +46,8 @@ export class KafkaProxy implements AsyncDisposable {
   faults = 0;
   /** Requests that are `late` wait until this is resolved, instead of a moment. */
   lateUntil: Promise<void> | undefined;
+  /** Of this topic's first partition the answers to Metadata v10 say that nobody leads it. */
+  leaderless: string | undefined;
   readonly #host: string;
   readonly #brokerPort: number;
   readonly #server = createServer((client) => this.#join(client));
@@ -122,6 +124,7 @@ export class KafkaProxy implements AsyncDisposable {
     if (pipe.frozen) return;
     if (typeof losing === 'object') setCodes(frame, losing.code);
     if (apiKey === metadataKey || apiKey === coordinatorKey) this.#readdress(frame);
+    if (apiKey === metadataKey && this.leaderless !== undefined) depose(frame, this.leaderless);
     pipe.client.write(frame);
   }
 
@@ -148,6 +151,16 @@ export class KafkaProxy implements AsyncDisposable {
     this.#server.close();
     await once(this.#server, 'close');
   }
+}
+
+/** Behind a topic's name come its id, whether it is internal, and its partitions: their number, then code, number and leader of each. */
+function depose(frame: Buffer, topic: string): void {
+  const leaderNotAvailable = 5;
+  const nameAt = frame.indexOf(topic);
+  if (nameAt < 0) return;
+  const partitionAt = nameAt + topic.length + 16 + 1 + 1;
+  frame.writeInt16BE(leaderNotAvailable, partitionAt);
+  frame.writeInt32BE(-1, partitionAt + 6);
 }
 
 /** Whole frames, with their length in front. */

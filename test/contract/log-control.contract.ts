@@ -236,6 +236,12 @@ export function controlContract(name: string, makeHarness: MakeHarness): void {
       );
       await log.waits('h', new Map([['t#0', undefined]]));
       expect((await log.state()).waits).toEqual(new Map([['g', new Map([['t#1', 8]])]]));
+      // Taken back again, when another has noted it in between and died: who takes over says the same as before, and it counts.
+      const second = await harness.open();
+      await second.waits('h', new Map([['t#0', 9]]));
+      await harness.kill(second);
+      await log.waits('h', new Map([['t#0', undefined]]));
+      expect((await log.state()).waits).toEqual(new Map([['g', new Map([['t#1', 8]])]]));
     });
 
     test('reading from before the start or behind the end is an error, never a silent move', async () => {

@@ -6,14 +6,14 @@ import { openKafkaLog } from '../../connectors/kafka/log.ts';
 import { produceRequest } from '../../connectors/kafka/requests/produce.ts';
 import { codec } from '../../src/codec.ts';
 import type { CrossfadeError } from '../../src/core/errors.ts';
-import type { StreamSpec } from '../../src/core/log-port.ts';
+import type { StreamSpec, Writer } from '../../src/core/log-port.ts';
 import { topicOf } from '../../src/core/partition.ts';
 import type { Finding } from '../../src/core/ports.ts';
 import { freePort } from '../../stack/ports.ts';
 import { kafkaAddress } from '../support/servers.ts';
 import { KafkaHarness, kafkaSettings } from './kafka-harness.ts';
 import { consume, expectCode, never, orders, ordersStream, people, peopleStream } from './log-harness.ts';
-import { collect, range, rows, until } from './log-rows.ts';
+import { collect, range, rows, until, versionAt } from './log-rows.ts';
 import { quiet } from './sqlite-harness.ts';
 
 async function harnessOf(streams: readonly StreamSpec[] = [peopleStream]): Promise<KafkaHarness> {
@@ -58,17 +58,28 @@ describe('check and state', () => {
       'unclean.leader.election.enable': 'true',
       'retention.ms': '1000000',
       'retention.bytes': '5000000',
+      'compression.type': 'lz4',
     });
     await alter(harness, harness.names.control, { 'cleanup.policy': 'delete' });
-    await until('the broker knows', async () => (await log.check()).length >= 6);
+    await until('the broker knows', async () => (await log.check()).length >= 9);
     const findings = await log.check();
     expect(told(findings.filter(({ where }) => where === `log: ${topic}`))).toEqual([
       'error LOG_SETTING cleanup.policy',
+      'error LOG_SETTING compression.type',
+      'error LOG_SETTING message.timestamp.type',
       'error LOG_SETTING unclean.leader.election.enable',
       'warning LOG_SETTING max.message.bytes',
       'warning LOG_SETTING retention.bytes',
       'warning LOG_SETTING retention.ms',
     ]);
+    // The commands, as they would be run, leave nothing to say.
+    for (const found of [topic, harness.names.control]) {
+      const mended = findings.flatMap(({ where, fix }) =>
+        where === `log: ${found}` ? (/--add-config (.*)$/.exec(fix ?? '')?.[1] ?? []) : [],
+      );
+      await alter(harness, found, Object.fromEntries(mended.map((setting) => setting.split('=') as [string, string])));
+    }
+    await until('the broker knows', async () => (await log.check()).length === 0);
     expect(findings.find(({ where }) => where === `log: ${harness.names.control}`)).toMatchObject({
       level: 'error',
       fix: expect.stringContaining(`--entity-name ${harness.names.control} --add-config cleanup.policy=compact`) as string,
@@ -121,6 +132,65 @@ describe('topics under other people’s hands', () => {
     expect(await lifeOf()).not.toBe(before);
     await expectCode(collect(log, new Map([[people, 5]]), 1), 'LOG_LOST_HISTORY');
   });
+
+  test(
+    'G1: deleted behind a complete record, the last row is known; deleted before one, the next capture stops instead of writing again',
+    { timeout: 240_000 },
+    async () => {
+      const harness = await harnessOf([peopleStream, ordersStream]);
+      const first = await (await harness.open()).lead(never);
+      await first.append([{ partition: people, batch: rows(0, 3) }]);
+      await first.complete({ position: 'three', throughUs: 3, writtenAtMs: 3 });
+      const endOf = async (writer: Writer) => (await writer.tail()).partitions.get(people)?.endOffset ?? -1;
+      await harness.truncateBelow(people, await endOf(first));
+      // An empty partition's markers are deleted too: that is no loss.
+      await harness.truncateBelow(orders(1), 1);
+      await first[Symbol.asyncDispose]();
+      const second = await (await harness.open()).lead(never);
+      expect((await second.tail()).partitions.get(people)?.last?.version).toBe(versionAt(2));
+      await second.append([{ partition: people, batch: rows(3, 5) }]);
+      await harness.truncateBelow(people, await endOf(second));
+      await second[Symbol.asyncDispose]();
+      await expectCode((await harness.open()).lead(never), 'LOG_LOST_HISTORY');
+    },
+  );
+
+  test(
+    'G1: where only the markers of takeovers were deleted nothing is lost, for who had it all and for who comes new',
+    { timeout: 240_000 },
+    async () => {
+      const harness = await harnessOf([peopleStream, ordersStream]);
+      const first = await (await harness.open()).lead(never);
+      await first.append([{ partition: people, batch: rows(0, 3) }]);
+      await first[Symbol.asyncDispose]();
+      const second = await (await harness.open()).lead(never);
+      const { partitions } = await second.tail();
+      const applied = (partitions.get(people)?.last?.offset ?? -1) + 1;
+      // As after a week without a row: the brokers have nothing more of either partition.
+      for (const partition of [people, orders(1)]) await harness.truncateBelow(partition, partitions.get(partition)?.endOffset ?? -1);
+      await second.append([
+        { partition: people, batch: rows(3, 5) },
+        { partition: orders(1), batch: rows(5, 6) },
+      ]);
+      await second.complete({ position: 'six', throughUs: 6, writtenAtMs: 6 });
+      const log = await harness.open();
+      const state = await log.state();
+      expect([people, orders(1)].map((partition) => state.partitions.get(partition)?.startOffset)).toEqual([applied, 0]);
+      const places = new Map([
+        [people, applied],
+        [orders(1), 0],
+      ]);
+      const reader = consume(log, 'g', places);
+      await until('all that is left came', () => reader.numbers().length === 3, 120_000);
+      expect(reader.numbers().toSorted((one, other) => one - other)).toEqual([3, 4, 5]);
+      expect((await log.at(people, applied))?.version).toBe(versionAt(3));
+      expect(await log.check()).toEqual([]);
+      // A row that went with them is missed all the same.
+      await harness.truncateBelow(people, (await second.tail()).partitions.get(people)?.endOffset ?? -1);
+      await expectCode(log.at(people, applied), 'LOG_LOST_HISTORY');
+      await expectCode(collect(log, new Map([[people, applied]]), 1), 'LOG_LOST_HISTORY');
+    },
+  );
 
   test('G1: what somebody else wrote, in a compression or a form that is not ours, stops the reader at its place', async () => {
     const harness = await harnessOf();

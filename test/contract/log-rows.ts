@@ -58,7 +58,7 @@ export function numberOf(record: LogRecord): number {
 export const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
 
 /** Waits for a condition, never for a time; the deadline only ends a wait that would never end. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, deadlineMs = 15_000): Promise<void> {
+export async function until(what: string, condition: () => boolean | Promise<boolean>, deadlineMs = 60_000): Promise<void> {
   const endMs = Date.now() + deadlineMs;
   while (!(await condition())) {
     if (Date.now() > endMs) throw new Error(`waited in vain: ${what}`);

@@ -83,7 +83,7 @@ test('G1, G5: kill -9 of the writer twenty times, at random moments and at its f
     versions.every((version, i) => i === 0 || version > (versions[i - 1] ?? '')),
     `seed ${seed}`,
   ).toBe(true);
-}, 120_000);
+}, 400_000);
 
 test('a frozen leader is named by its pid; ended, its place is free at once', async () => {
   const harness = harnessOf();
@@ -172,6 +172,6 @@ test('a member whose process was killed is buried at once, not after its expiry'
   await child.kill();
   const reader = new Consumer(await harness.openWith({ timing: { ...testTiming, memberExpiry: 600_000 } }), 'g');
   onTestFinished(() => reader.stop());
-  await until('the next one has its partitions', () => new Set(reader.numbers()).size === 4, 5000);
+  await until('the next one has its partitions', () => new Set(reader.numbers()).size === 4);
   expect(reader.claims.at(-1)).toEqual(allOrders);
 });

@@ -251,3 +251,22 @@ test('G13: no error of the log carries a value of a row', async () => {
   const error = await failure(collect(await harness.open(), new Map([[people, 0]]), 1));
   expect(`${error.message} ${error.remedy}`).not.toContain('"n"');
 });
+
+test('G9: a delivery is bounded by the bytes that its records are, not by those that they take in the log', async () => {
+  const harness = harnessOf();
+  const log = await harness.open();
+  const writer = await log.lead(never);
+  const [batches, each] = [24, 1000];
+  for (let n = 0; n < batches * each; n += each)
+    await writer.append([{ partition: people, batch: rows(n, n + each, { valueBytes: 1000 }) }]);
+  const stored = harness.sql('', (db) => Number(db.prepare('SELECT sum(length(data)) AS bytes FROM batches').get()?.['bytes']));
+  const sizes: number[] = [];
+  let records = 0;
+  for await (const delivery of log.read('g', async () => new Map([[people, { offset: 0, term: 0 }]]), never)) {
+    sizes.push(delivery.records.reduce((sum, { value }) => sum + (value?.length ?? 0), 0));
+    if ((records += delivery.records.length) === batches * each) break;
+  }
+  expect(stored).toBeLessThan(batches * 100_000);
+  expect(Math.max(...sizes)).toBeLessThan(8 * 1024 * 1024);
+  expect(sizes.length).toBeLessThan(batches);
+});

@@ -4,6 +4,7 @@
  */
 import { barriersContract } from './log-barriers.contract.ts';
 import { controlContract } from './log-control.contract.ts';
+import { endingContract } from './log-ending.contract.ts';
 import type { MakeHarness } from './log-harness.ts';
 import { readingContract } from './log-reading.contract.ts';
 import { writingContract } from './log-writing.contract.ts';
@@ -12,5 +13,6 @@ export function logContract(name: string, makeHarness: MakeHarness): void {
   writingContract(name, makeHarness);
   controlContract(name, makeHarness);
   readingContract(name, makeHarness);
+  endingContract(name, makeHarness);
   barriersContract(name, makeHarness);
 }

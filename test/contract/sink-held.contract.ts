@@ -24,10 +24,12 @@ export function heldTests(stage: HeldStage): void {
   let q = '';
   const { open } = stage;
   const heads = async (sink: Sink) => (await sink.quarantine?.list('heads')) ?? [];
+  /** Of the log, in which other services have their partitions too. */
   const ends = (left: number, right: number) =>
     new Map([
       [p, left],
       [q, right],
+      [`${p.split('#')[0]}-of-others#0`, 1000],
     ]);
 
   describe('held', () => {
@@ -103,6 +105,22 @@ export function heldTests(stage: HeldStage): void {
       await two.write(right.batch([remove(rich(2, '2.00'))]));
       expect(await one.tend?.(undefined)).toBe(1);
       expect(await stage.people()).toEqual(byJson([rich(1, '5.00'), rich(6, '6.00')]));
+    });
+
+    test('section 9: what is held is looked after again when a person has changed another queue of its partition', async () => {
+      const { sink, left, right } = await begin();
+      await sink.write(left.batch([update(rich(1, '1.00'), rich(1, '2.00')), insert(person(5, 'x'.repeat(41), { balance: '5.00' }))]));
+      const poison = (await heads(sink)).find(({ state }) => state === 'quarantined');
+      const operator = await open();
+      expect(await operator.quarantine?.discard(poison?.id ?? '')).toMatchObject({ left: 0 });
+      // No record of this partition may ever come again, so only this can notice.
+      await expect(sink.tend?.(undefined)).rejects.toMatchObject({ code: 'TARGET_FENCED', fault: 'retry' });
+      const next = await open();
+      await next.claim([p, q]);
+      expect(next.holds).toBe(true);
+      await next.write(right.batch([update(rich(2, '2.00'), rich(2, '9.00'))]));
+      expect(await next.tend?.(undefined)).toBe(1);
+      expect(await stage.people()).toEqual(byJson([rich(1, '2.00'), rich(2, '9.00')]));
     });
 
     test('G2: in a single partition a refused row is poison at once, and a swap inside it is none', async () => {

@@ -120,9 +120,17 @@ services:
     await sql.query('INSERT INTO late VALUES (4)');
     const capture = startCli(['run', 'capture', '--config', file], { cwd: folder });
     const apply = startCli(['run', 'apply', '--service', 'books', '--config', file], { cwd: folder });
-    await eventually('the fourth row', async () => ((await ids('late')).includes(4) ? true : undefined), 240_000);
-    for (const { child } of [capture, apply]) child.kill('SIGTERM');
-    await Promise.all([capture.finished, apply.finished]);
+    try {
+      const written = eventually('the fourth row', async () => ((await ids('late')).includes(4) ? true : undefined), 240_000);
+      const said = () => `capture: ${capture.text().slice(-3000)}\napply: ${apply.text().slice(-3000)}`;
+      const ended = Promise.race([capture.finished, apply.finished]).then(() => Promise.reject(new Error('a process ended')));
+      await Promise.race([written, ended]).catch((error: unknown) => expect.fail(`${String(error)}\n${said()}`));
+      for (const { child } of [capture, apply]) child.kill('SIGTERM');
+      const codes = (await Promise.all([capture.finished, apply.finished])).map(({ code }) => code);
+      expect(codes, said()).toEqual([0, 0]);
+    } finally {
+      for (const { child } of [capture, apply]) child.kill('SIGKILL');
+    }
   });
 
   /** A copy of the log as it is, with nobody at it; answers how it is put back. */

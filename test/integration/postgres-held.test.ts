@@ -150,8 +150,8 @@ describe('constraints across partitions', () => {
   const sinks: Sink[] = [];
   beforeAll(async () => {
     fixture = await postgresFixture();
-    await fixture.execute(`CREATE TABLE seats (id int PRIMARY KEY, guest varchar(40) UNIQUE DEFERRABLE);
-      CREATE TABLE bags (id int PRIMARY KEY, seat int REFERENCES seats DEFERRABLE)`);
+    await fixture.execute(`CREATE TABLE seats (id int PRIMARY KEY, guest varchar(40) UNIQUE);
+      CREATE TABLE bags (id int PRIMARY KEY, seat int REFERENCES seats)`);
   });
   afterAll(async () => {
     for (const sink of sinks) await sink[Symbol.asyncDispose]();
@@ -171,7 +171,7 @@ describe('constraints across partitions', () => {
   };
   const stored = async (sql: string) => (await fixture.rows(sql)).map((row) => row.map(String));
 
-  test('G2: any history that a source with these constraints accepted ends in the same tables where the target lets them wait, whoever is ahead, with takeovers', async () => {
+  test('G2: any history that a source with these constraints accepted ends in the same tables, whoever is ahead, with takeovers; nothing needs to be DEFERRABLE', async () => {
     let run = 0;
     const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
     process.stdout.write(`postgres held: SEED=${seed}\n`);

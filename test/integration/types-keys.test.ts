@@ -1,7 +1,7 @@
 /** Rows are found again by their keys, whatever the keys' types: updates, changes of the key itself, deletes. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Mapping } from '../../src/core/sink-port.ts';
-import { eventsOf } from '../support/typed-target.ts';
+import { throughLog } from '../support/typed-log.ts';
 import { imageOf, TypedValues, type Flavor } from '../support/typed-values.ts';
 
 interface Key {
@@ -101,7 +101,8 @@ describe.each(['mysql', 'mariadb'] as const)('on %s', (flavor) => {
     for (const [index, schema] of schemas.entries()) {
       const own = changes.filter(({ schema: { table } }) => table.table === schema.table.table);
       // In small batches first, so that nothing is folded away before it reaches the target.
-      await values.target.write(sink, index, eventsOf(own[0]?.schema ?? schema, own), 1);
+      const { applied } = await throughLog(own[0]?.schema ?? schema, own);
+      await values.target.write(sink, index, applied, 1);
       const { type, select = 'CAST(k AS CHAR CHARACTER SET utf8mb4)', show = 'k::text' } = here[index] as Key;
       const left = await values.select(`SELECT ${select}, CAST(n AS CHAR) FROM k${index} ORDER BY n`);
       expect(await values.target.postgres.rows(`SELECT ${show}, n::text FROM k${index} t ORDER BY t.n`), type).toEqual(left);

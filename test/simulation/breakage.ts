@@ -6,6 +6,7 @@ import { codec } from '../../src/codec.ts';
 import { MemoryStore } from '../../connectors/memory/store.ts';
 import type { Append, Delivery, Log, PartitionId, PartitionState, Tail, Writer } from '../../src/core/log-port.ts';
 import { numberOf } from '../../src/core/partition.ts';
+import type { QueuedState } from '../../src/core/quarantine-port.ts';
 import type { Entry, Sink } from '../../src/core/sink-port.ts';
 import type { Source } from '../../src/core/source-port.ts';
 import { RecordBatchBuilder } from '../../src/core/record-batch.ts';
@@ -246,6 +247,28 @@ const writesATruncateOnce: Breakage = {
 const holdsTruncate = (partition: PartitionId, batch: RecordBatchBuilder) =>
   decodeRecordBatch(batch.finish(codec, 0), codec, partition, batch.bytes).some(({ barrier }) => barrier !== undefined);
 
+/** What of a refused change does not find its way into the queues. */
+const keepsAside = (isKept: (state: QueuedState) => boolean): Breakage => ({
+  ...noBreakage,
+  store: () => {
+    const store = new MemoryStore();
+    const queues = store.queuesOf('');
+    const add = queues.add.bind(queues);
+    queues.add = (change, state, ...rest) => (isKept(state) ? add(change, state, ...rest) : undefined);
+    return store;
+  },
+});
+
+/** The later changes of a refused key are applied as if nothing were before them. */
+const appliesPastARefusal: Breakage = {
+  ...noBreakage,
+  store: () => {
+    const store = new MemoryStore();
+    store.queuesOf('').of = () => [];
+    return store;
+  },
+};
+
 /** Name → build; what the name says is what the build does wrong. */
 export const brokenBuilds: Readonly<Record<string, Breakage>> = {
   'acknowledges appends before they are durable': acknowledgesEarly,
@@ -265,4 +288,7 @@ export const brokenBuilds: Readonly<Record<string, Breakage>> = {
   'folds across a TRUNCATE': foldsAcrossTruncates,
   'moves only its own progress at a barrier': movesOnlyItself,
   'writes a TRUNCATE into one partition only': writesATruncateOnce,
+  'forgets what the target refused': keepsAside(() => false),
+  'forgets what comes behind a refused change': keepsAside((state) => state !== 'behind'),
+  'applies what comes behind a refused change': appliesPastARefusal,
 };

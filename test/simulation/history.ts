@@ -1,9 +1,10 @@
 /** One history from its seed: a workload, processes that die, freeze and lose replies, a quiet end, and the verdict. */
 import { type FaultRates, noFaults, type SimulatedProcess } from '../support/faults.ts';
 import { randomTransaction } from '../support/histories.ts';
-import { seeded } from '../support/random.ts';
+import { seeded, type Random } from '../support/random.ts';
 import { type Breakage, noBreakage } from './breakage.ts';
 import { checkLog } from './invariants.ts';
+import { lookAfter, mend } from './poison.ts';
 import { Slot } from './slot.ts';
 import { World } from './world.ts';
 
@@ -19,6 +20,8 @@ export interface HistoryResult {
   readonly faults: number;
   readonly kills: number;
   readonly zombies: number;
+  /** Changes that a target had refused and that a person brought in at the end. */
+  readonly mended: number;
 }
 
 const drainDeadlineMs = 900_000;
@@ -33,14 +36,19 @@ class History {
   readonly #world: World;
   readonly #slots: Slot[] = [];
   #rates: FaultRates;
+  readonly #poison: Random | undefined;
   #quiet = false;
   #kills = 0;
   #zombies = 0;
+  #mended = 0;
 
   constructor(seed: number, breakage: Breakage) {
     this.#seed = seed;
     const random = seeded(seed);
-    this.#world = new World(random, breakage);
+    // Of its own, so that a history without poison stays as it was.
+    const poison = seeded(seed ^ 0x7015);
+    this.#poison = poison.chance(0.4) ? poison : undefined;
+    this.#world = new World(random, breakage, this.#poison);
     const rate = random.pick([0, 0.002, 0.01, 0.03]);
     this.#rates = { failBefore: rate, failAfter: rate, delay: rate * 2, hang: rate / 4, kill: rate / 3 };
   }
@@ -51,6 +59,7 @@ class History {
     this.#start();
     this.#workload();
     this.#trouble();
+    if (this.#poison) this.#person(this.#poison.fork());
     await clock.runUntil(() => this.#quiet || world.violations.length > 0, 3_600_000);
     await this.#drain();
     if (world.violations.length === 0) checkLog(world.oracle, world.cluster, world.deleted, world.violate);
@@ -70,6 +79,7 @@ class History {
       faults: sum((process) => process.faults),
       kills: this.#kills,
       zombies: this.#zombies,
+      mended: this.#mended,
     };
   }
 
@@ -121,6 +131,18 @@ class History {
       else if (what < 0.7) slot.stop();
       else if (what < 0.8) server.disconnect();
       else if (what < 0.9) world.deleteApplied();
+      clock.at(draws.between(1, every), act);
+    };
+    clock.at(draws.between(1, every), act);
+  }
+
+  /** Somebody who tries and discards what is in quarantine while all goes on. */
+  #person(draws: Random): void {
+    const { clock } = this.#world;
+    const every = draws.pick([2_000, 20_000, 200_000]);
+    const act = () => {
+      if (this.#quiet) return;
+      void lookAfter(this.#world, draws);
       clock.at(draws.between(1, every), act);
     };
     clock.at(draws.between(1, every), act);
@@ -191,6 +213,7 @@ class History {
     const commits = world.commits;
     await clock.runUntil(() => world.violations.length > 0, 90_000);
     if (world.commits !== commits) world.violate('something was written after everything had arrived');
+    if (this.#poison && world.violations.length === 0) this.#mended = await mend(world);
   }
 }
 

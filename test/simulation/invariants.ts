@@ -19,9 +19,19 @@ export class TargetWatch {
   readonly #violate: Violate;
   readonly #states = new Map<PartitionId, ExpectedState>();
   readonly #offsets = new Map<PartitionId, number>();
+  readonly #discarded = new Set<string>();
   readonly #single: (partition: PartitionId) => boolean;
+  readonly #reads: (partition: PartitionId) => boolean;
 
-  constructor(service: PlannedService, store: MemoryStore, oracle: Oracle, single: (partition: PartitionId) => boolean, violate: Violate) {
+  /** `single`: its stream has no other partition; `reads`: it is one of the service's. */
+  constructor(
+    service: PlannedService,
+    store: MemoryStore,
+    oracle: Oracle,
+    { single, reads }: Record<'single' | 'reads', (partition: PartitionId) => boolean>,
+    violate: Violate,
+  ) {
+    this.#reads = reads;
     this.#service = service;
     this.#store = store;
     this.#oracle = oracle;
@@ -49,9 +59,21 @@ export class TargetWatch {
     this.#compareRows();
   }
 
-  /** True when everything that the source holds is applied. */
+  /** Held changes were tried again, or a person did something to what is in quarantine. */
+  tended(): void {
+    this.#compareRows();
+  }
+
+  /** A person forgets this change for ever. */
+  discard(version: string): void {
+    this.#discarded.add(version);
+  }
+
+  /** True when everything that the source holds is applied or kept aside, and what is kept waits for nobody but a person. */
   caughtUp(): boolean {
+    if (this.#store.queuesOf('').queued.some(({ state }) => state === 'held')) return false;
     for (const [partition, records] of this.#oracle.records()) {
+      if (!this.#reads(partition)) continue;
       if (this.#store.progress.get(partition)?.progress?.version !== records.at(-1)?.version) return false;
     }
     return true;
@@ -63,23 +85,47 @@ export class TargetWatch {
     return state;
   }
 
+  /** Every key is as the source had it at its partition's progress; a key with changes aside, as it was before the first of them. */
   #compareRows(): void {
+    const queues = Map.groupBy(this.#store.queuesOf('').queued, ({ partition, table, key }) => `${partition} ${table} ${key}`);
     for (const { source, target } of this.#service.mappings) {
+      const name = tableName(source);
       const held = this.#store.tables.get(target) ?? new Map<string, Row>();
       let count = 0;
-      for (const state of this.#states.values()) {
-        for (const [key, row] of state.rows.get(tableName(source)) ?? []) {
+      for (const [partition, state] of this.#states) {
+        for (const [key, last] of state.rows.get(name) ?? []) {
+          const queue = queues.get(`${partition} ${target} ${key}`);
+          const where = `${this.#service.name} ${target}: key ${key}`;
+          if (queue) this.#compareQueue(queue, state, where, name);
+          const row = queue ? state.before(name, key, queue[0]?.event.version ?? '', this.#discarded) : last;
           if (row) count += 1;
           const there = held.get(key);
           if (there === row || (there && row && rowText(there) === rowText(row))) continue;
           this.#violate(
-            `${this.#service.name} ${target}: key ${key} ${there ? (row ? 'is another row' : 'should be gone') : 'is missing'}`,
+            `${where} ${there ? (row ? 'is another row' : 'should be gone') : 'is missing'}${queue ? ' before what is kept aside' : ''}`,
           );
         }
       }
       if (count !== held.size) this.#violate(`${this.#service.name} ${target}: ${held.size} rows, expected ${count}`);
     }
   }
+
+  /** From the first change that was refused on, all of the key are there, each once and in order. */
+  #compareQueue(queue: readonly QueuedVersion[], state: ExpectedState, where: string, table: string): void {
+    const [head] = queue;
+    if (!head) return;
+    const kept = queue.map(({ event }) => event.version);
+    const expected = state.since(table, head.key, head.event.version).filter((version) => !this.#discarded.has(version));
+    if (kept.join() !== expected.join()) this.#violate(`${where} keeps ${kept.join()} aside, expected ${expected.join()}`);
+    if (head.state === 'behind' || queue.slice(1).some(({ state: one }) => one !== 'behind'))
+      this.#violate(`${where} has a queue of ${queue.map(({ state: one }) => one).join()}`);
+  }
+}
+
+interface QueuedVersion {
+  readonly key: string;
+  readonly state: string;
+  readonly event: { readonly version: string };
 }
 
 const texts = new WeakMap<Row, string>();

@@ -80,10 +80,18 @@ export class Oracle {
   }
 }
 
+interface Moment {
+  readonly version: string;
+  /** undefined: gone. */
+  readonly row: Row | undefined;
+}
+
 /** The rows of one partition as a target must hold them, moved forward with the target's progress. */
 export class ExpectedState {
   /** Table → key → row; undefined where a row was and is gone. */
   readonly rows = new Map<string, Map<string, Row | undefined>>();
+  /** Table and key → what it went through, in order. */
+  readonly #lives = new Map<string, Moment[]>();
   #applied = 0;
   version = '';
 
@@ -97,11 +105,30 @@ export class ExpectedState {
       this.#applied += 1;
       let table = this.rows.get(record.table);
       if (!table) this.rows.set(record.table, (table = new Map()));
-      if (record.keyJson === null) for (const key of table.keys()) table.set(key, undefined);
-      else table.set(record.key, record.row);
+      for (const key of record.keyJson === null ? table.keys() : [record.key]) {
+        table.set(key, record.row);
+        if (!record.tombstone) this.#life(record.table, key).push({ version: record.version, row: record.row });
+      }
     }
     this.version = version;
     return this.#applied > from && records[this.#applied - 1]?.version === version;
+  }
+
+  /** The row that this key had in front of a version; `without`: versions of changes that a person discarded. */
+  before(table: string, key: string, version: string, without: ReadonlySet<string>): Row | undefined {
+    return this.#life(table, key).findLast((moment) => moment.version < version && !without.has(moment.version))?.row;
+  }
+
+  /** The versions of this key's changes from that one on. */
+  since(table: string, key: string, version: string): readonly string[] {
+    return this.#life(table, key).flatMap((moment) => (moment.version < version ? [] : [moment.version]));
+  }
+
+  #life(table: string, key: string): Moment[] {
+    const name = `${table} ${key}`;
+    let life = this.#lives.get(name);
+    if (!life) this.#lives.set(name, (life = []));
+    return life;
   }
 
   /** True when the next record belongs to the transaction of the last one applied: the target shows half of it. */

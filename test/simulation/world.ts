@@ -6,8 +6,9 @@ import { openMemorySink } from '../../connectors/memory/sink.ts';
 import type { MemoryStore } from '../../connectors/memory/store.ts';
 import { executedOf, openMemorySource } from '../../connectors/memory/source.ts';
 import { codec } from '../../src/codec.ts';
-import { topicOf } from '../../src/core/partition.ts';
-import type { PartitionId, Append, Log, Writer } from '../../src/core/log-port.ts';
+import { tableName } from '../../src/core/change.ts';
+import { partitionsOf, topicOf } from '../../src/core/partition.ts';
+import type { PartitionId, Append, Log, StreamSpec, Writer } from '../../src/core/log-port.ts';
 import type { Logger } from '../../src/core/ports.ts';
 import type { Sink } from '../../src/core/sink-port.ts';
 import type { Source } from '../../src/core/source-port.ts';
@@ -21,6 +22,7 @@ import { noBreakage, type Breakage } from './breakage.ts';
 import { folding, ownerWatched } from './sinks.ts';
 import { checkComplete, TargetWatch } from './invariants.ts';
 import { Oracle } from './oracle.ts';
+import { refusalOf } from './poison.ts';
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
@@ -41,12 +43,15 @@ export class World {
   /** The log that each process has open, for its expulsion. */
   readonly #logs = new Map<SimulatedProcess, Set<MemoryLog>>();
   readonly deleted = new Map<PartitionId, readonly StoredBatch[]>();
+  /** Service → its partitions. */
+  readonly #read = new Map<string, ReadonlySet<PartitionId>>();
   /** Service and partition → the sink that claimed it last. */
   readonly #owners = new Map<string, Sink>();
   readonly atEnd: (() => void)[] = [];
   readonly #markers: Random;
 
-  constructor(random: Random, breakage: Breakage = noBreakage) {
+  /** `poison`: of a history in which targets refuse rows. */
+  constructor(random: Random, breakage: Breakage = noBreakage, poison?: Random) {
     this.random = random;
     this.breakage = breakage;
     this.plan = planHistory(random.fork());
@@ -62,8 +67,12 @@ export class World {
     const single = (partition: PartitionId) => partitions.get(topicOf(partition)) === 1;
     for (const service of this.plan.services) {
       const store = breakage.store();
+      store.refuse = poison && refusalOf(poison);
       this.stores.set(service.name, store);
-      this.watches.set(service.name, new TargetWatch(service, store, this.oracle, single, this.violate));
+      const own = new Set(this.#streams(service).flatMap(partitionsOf));
+      const reads = (partition: PartitionId) => own.has(partition);
+      this.#read.set(service.name, own);
+      this.watches.set(service.name, new TargetWatch(service, store, this.oracle, { single, reads }, this.violate));
     }
   }
 
@@ -82,7 +91,10 @@ export class World {
   /** Retention at its worst: everything goes that all services say they have applied. */
   deleteApplied(): void {
     for (const [id, { batches }] of this.cluster.partitions) {
-      const below = Math.min(...this.plan.services.map(({ name }) => this.cluster.groups.get(name)?.get(id) ?? 0));
+      const readers = this.plan.services.filter(({ name }) => this.#read.get(name)?.has(id));
+      const below = Math.min(...readers.map(({ name }) => this.cluster.groups.get(name)?.get(id) ?? 0));
+      // What nobody reads stays: a service may be added.
+      if (readers.length === 0) continue;
       const gone = batches.filter((batch) => batch.nextOffset <= below);
       if (gone.length === 0) continue;
       this.deleted.set(id, [...(this.deleted.get(id) ?? []), ...gone]);
@@ -125,7 +137,7 @@ export class World {
       mappingHash: () => 'unchanged',
       logger: silent,
       meters: { applied: () => {}, lag: () => {}, stands: () => {}, kept: () => {} },
-      openLog: () => process.call('openLog', { broken: false }, async () => this.#log(process, service.name)),
+      openLog: () => process.call('openLog', { broken: false }, async () => this.#log(process, service)),
       openSink: () => process.call('openSink', { broken: false }, async () => this.#sink(process, service)),
       now: this.clock.now,
       sleep: process.sleep,
@@ -147,15 +159,15 @@ export class World {
     return disturbed('source', this.breakage.source(raw, this), process);
   }
 
-  #log(process: SimulatedProcess, service?: string): Log {
-    const raw = openMemoryLog(this.cluster, this.plan.streams);
+  #log(process: SimulatedProcess, service?: PlannedService): Log {
+    const raw = openMemoryLog(this.cluster, service ? this.#streams(service) : this.plan.streams);
     const open = this.#logs.get(process) ?? new Set();
     this.#logs.set(process, open.add(raw));
     process.onKill(() => raw.crash());
     return disturbed<Log>('log', this.breakage.log(raw, this), process, {
       answer: (method, value) => (method === 'lead' ? this.#writer(process, value as Writer) : value),
       done: (method, args) => {
-        if (method === 'applied' && service !== undefined) this.#checkApplied(service, args[1] as ReadonlyMap<PartitionId, number>);
+        if (method === 'applied' && service !== undefined) this.#checkApplied(service.name, args[1] as ReadonlyMap<PartitionId, number>);
       },
     });
   }
@@ -195,16 +207,30 @@ export class World {
     });
   }
 
+  /** A sink of this service that nothing disturbs. */
+  open({ name, mappings }: PlannedService): Sink {
+    const { skipCompareAndSet } = this.breakage;
+    const store = this.stores.get(name) as MemoryStore;
+    const partitions = this.#streams({ mappings }).flatMap(partitionsOf);
+    return openMemorySink(store, { mappings, skipCompareAndSet, onPoison: 'quarantine', partitions });
+  }
+
+  #streams({ mappings }: Pick<PlannedService, 'mappings'>): StreamSpec[] {
+    return [...new Set(mappings.flatMap(({ source }) => this.plan.routing.get(tableName(source)) ?? []))];
+  }
+
   #sink(process: SimulatedProcess, service: PlannedService): Sink {
     const store = this.stores.get(service.name) as MemoryStore;
-    const raw = openMemorySink(store, { mappings: service.mappings, skipCompareAndSet: this.breakage.skipCompareAndSet });
+    const raw = this.open(service);
     process.onKill(() => void raw[Symbol.asyncDispose]());
     const watched = ownerWatched(raw, service.name, this.#owners, this.violate);
-    const folded = this.random.chance(0.5) ? folding(watched) : watched;
+    // What is refused is kept change by change.
+    const folded = this.random.chance(0.5) && store.refuse === undefined ? folding(watched) : watched;
     return disturbed('sink', this.breakage.sink(folded, this), process, {
       done: (method, _, value) => {
-        if (method !== 'write' || value !== 'committed') return;
-        this.watches.get(service.name)?.committed();
+        const watch = this.watches.get(service.name);
+        if (method === 'write' && value === 'committed') watch?.committed();
+        if (method === 'tend') watch?.tended();
       },
     });
   }

@@ -38,7 +38,7 @@ export function startCli(args: readonly string[], { cwd, env = {} }: CliOptions)
 export const runCli = (args: readonly string[], options: CliOptions): Promise<Finished> => startCli(args, options).finished;
 
 /** Waits until `probe` answers something; throws with `what` after the deadline. */
-export async function eventually<T>(what: string, probe: () => T | undefined | Promise<T | undefined>, deadlineMs = 30_000): Promise<T> {
+export async function eventually<T>(what: string, probe: () => T | undefined | Promise<T | undefined>, deadlineMs = 120_000): Promise<T> {
   const until = Date.now() + deadlineMs;
   for (;;) {
     const answer = await probe();

@@ -1,8 +1,9 @@
 /** A few values of one column, all the way: for tests that say what must come out. */
-import type { TableSchema } from '../../src/core/change.ts';
+import { expect } from 'vitest';
+import type { ChangeEvent, TableSchema } from '../../src/core/change.ts';
 import type { Mapping } from '../../src/core/sink-port.ts';
 import type { RowChange } from '../../src/core/source-port.ts';
-import { eventsOf } from './typed-target.ts';
+import { byReading, throughLog } from './typed-log.ts';
 import { imageOf, type TypedValues } from './typed-values.ts';
 
 export interface Carriage {
@@ -54,7 +55,10 @@ export interface Landing {
 
 let landings = 0;
 
-/** Through the log's form and the real sink into a table of its own; what it shows then. Throws what the sink throws. */
+/**
+ * Through the log's form and the real sink into a table of its own; what it shows then. Throws what the sink throws. Once as
+ * apply does it, then again as the parser reads the rows: both must show the same.
+ */
 export async function land(values: TypedValues, { schema, changes }: Captured, landing: Landing): Promise<(string | null)[]> {
   const { policies, target, show = 'c::text' } = landing;
   const name = `landed_${(landings += 1)}`;
@@ -65,7 +69,25 @@ export async function land(values: TypedValues, { schema, changes }: Captured, l
   const sink = await postgres.open([mapping]);
   await values.target.propose(sink, [schema]);
   // Rows have the shape that the binlog gave them.
-  await values.target.write(sink, 0, eventsOf(changes[0]?.schema ?? schema, changes));
-  const rows = await postgres.rows(`SELECT ${show} FROM ${name} ORDER BY id`);
-  return rows.map(([text]) => text ?? null);
+  const { applied, parsed } = await throughLog(changes[0]?.schema ?? schema, changes);
+  const shown = async (events: readonly ChangeEvent[]) => {
+    for (const part of byReading(events)) await values.target.write(sink, 0, part);
+    const rows = await postgres.rows(`SELECT ${show} FROM ${name} ORDER BY id`);
+    return rows.map(([text]) => text ?? null);
+  };
+  const first = await shown(applied).catch((error: unknown) => ({ error }));
+  await postgres.execute(`DELETE FROM ${name}`);
+  const second = await shown(parsed).catch((error: unknown) => ({ error }));
+  if ('error' in first || 'error' in second) throw refusedAlike(first, second);
+  expect(second).toEqual(first);
+  return first;
+}
+
+type Shown = (string | null)[] | { readonly error: unknown };
+
+/** What the first way threw, where the other threw the like. */
+function refusedAlike(first: Shown, second: Shown): unknown {
+  const messages = [first, second].map((shown) => ('error' in shown ? String(shown.error).replace(/typed-\d+#/, 'typed#') : 'passed'));
+  expect(messages[1]).toBe(messages[0]);
+  return 'error' in first ? first.error : undefined;
 }

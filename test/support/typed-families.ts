@@ -48,6 +48,7 @@ export function testFamilies(flavor: Flavor, values: () => TypedValues): void {
       const proof = await values().prove(family);
       expect(proof.differences).toEqual([]);
       expect(proof.values).toBeGreaterThan(Math.min(2_000, perColumn));
+      expect(proof.scanned).toBeGreaterThan(Math.min(2_000, perColumn) * 0.9);
     },
     timeoutMs,
   );

@@ -1,21 +1,26 @@
 /** The way of a change behind the capture: encoded as for the log, decoded again, written by the real sink, read back. */
-import { codec } from '../../src/codec.ts';
-import { tableName, type ChangeEvent, type TableSchema } from '../../src/core/change.ts';
-import { readEnvelope } from '../../src/core/envelope.ts';
+import type { ChangeEvent, TableSchema } from '../../src/core/change.ts';
 import type { Finding } from '../../src/core/ports.ts';
-import { decodeRecordBatch } from '../../src/core/record-batch-reader.ts';
 import type { Mapping, Sink } from '../../src/core/sink-port.ts';
 import type { RowChange } from '../../src/core/source-port.ts';
-import { Encoder } from '../../src/runtime/encode.ts';
-import { TailFilter } from '../../src/runtime/resume.ts';
 import { postgresFixture, type PostgresFixture } from '../integration/postgres-fixture.ts';
+import { byReading, throughLog } from './typed-log.ts';
 import type { ValueFamily } from './typed-values.ts';
 
 const rowsByArrays = 500;
 /** COPY takes all rows; the way by arrays is shown with these. */
 export const mostByArrays = 700;
-const isAmongFirst = (event: ChangeEvent) => 'after' in event && Number(event.after['id']) < mostByArrays;
-const everything = 1024 ** 3;
+const first = (events: readonly ChangeEvent[], most: number) =>
+  events.filter((event) => 'after' in event && Number(event.after['id']) < most);
+/** And the way of rows that the parser has read with these: all values are compared in memory before. */
+export const mostParsed = 200;
+
+export interface Stored {
+  /** By table. */
+  readonly rows: readonly (string | null)[][][];
+  /** So many inserts went from the log's bytes to Postgres without a value made of them. */
+  readonly scannedRows: number;
+}
 
 export class TypedTarget implements AsyncDisposable {
   readonly postgres: PostgresFixture;
@@ -35,25 +40,27 @@ export class TypedTarget implements AsyncDisposable {
   }
 
   /**
-   * Into two tables, the first rows by arrays in small batches, and all by COPY in one large one. Answers both tables' rows in the order of the
-   * ids: the id, and each column as the family shows it.
+   * Into three tables: as apply does it, the first rows by arrays in small batches and all by COPY in one large one; and
+   * the first of them as the parser reads them. Answers the tables' rows in the order of the ids: the id, and each column
+   * as the family shows it.
    */
-  async store(
-    schema: TableSchema,
-    changes: readonly RowChange[],
-    { columns, options = {}, alter = [] }: ValueFamily,
-  ): Promise<(string | null)[][][]> {
+  async store(schema: TableSchema, changes: readonly RowChange[], { columns, options = {}, alter = [] }: ValueFamily): Promise<Stored> {
     const { table } = schema.table;
-    const tables = [`${table}_arrays`, `${table}_copy`];
+    const tables = [`${table}_arrays`, `${table}_copy`, `${table}_parsed`];
     const mappings = tables.map((name): Mapping => ({ source: schema.table, transforms: [], target: `public.${name}`, options }));
     const sink = await this.postgres.open(mappings);
-    await this.propose(sink, [schema, schema]);
+    await this.propose(sink, [schema, schema, schema]);
     for (const name of tables) for (const statement of alter) await this.postgres.execute(statement.replaceAll('%t', name));
-    const events = eventsOf(schema, changes);
-    await this.write(sink, 0, events.filter(isAmongFirst), rowsByArrays);
-    await this.write(sink, 1, events, Number.MAX_SAFE_INTEGER);
+    const { applied, parsed } = await throughLog(schema, changes);
+    const [scanned, others] = byReading(applied);
+    for (const events of [scanned, others]) {
+      await this.write(sink, 0, first(events, mostByArrays), rowsByArrays);
+      await this.write(sink, 1, events, Number.MAX_SAFE_INTEGER);
+    }
+    await this.write(sink, 2, first(parsed, mostParsed), rowsByArrays);
     const shown = columns.map(({ show = (column: string) => `${column}::text` }, index) => show(`c${index}`));
-    return await Promise.all(tables.map((name) => this.postgres.rows(`SELECT id, ${shown.join(', ')} FROM ${name} ORDER BY id`)));
+    const rows = await Promise.all(tables.map((name) => this.postgres.rows(`SELECT id, ${shown.join(', ')} FROM ${name} ORDER BY id`)));
+    return { rows, scannedRows: scanned.filter(({ op }) => op === 'insert').length };
   }
 
   /** Runs the statements that `check` proposes for tables that are not there; throws where it is not content then. */
@@ -76,19 +83,11 @@ export class TypedTarget implements AsyncDisposable {
       const { version, transactionId, committedAtUs } = last;
       const place = { version, transactionId, committedAtUs, logId: 'log-1', term: 1, mappingHash: 'hash' };
       const progress = { ...place, nextOffset, lastOffset: nextOffset - 1 };
+      const said = this.postgres.logged.length;
       await sink.write({ partition, entries: part.map((event) => ({ mapping, event })), progress, open: false });
+      // That way each value is made and written on its own: whatever the bytes said would not be seen.
+      const fallback = this.postgres.logged.slice(said).find((message) => message.includes('one by one'));
+      if (fallback !== undefined) throw new Error(`rows were refused as they came from the log: ${fallback}`);
     }
   }
-}
-
-/** As the log would give them back. */
-export function eventsOf(schema: TableSchema, changes: readonly RowChange[]): ChangeEvent[] {
-  const topic = 'typed';
-  const routing = new Map([[tableName(schema.table), { topic, partitions: 1 }]]);
-  const encoder = new Encoder('typed', routing, { term: 1, batchBytesMax: everything }, new TailFilter({ partitions: new Map() }));
-  encoder.add(changes, false, 1);
-  return encoder.take().flatMap(({ batch, partition }) => {
-    const records = decodeRecordBatch(batch.finish(codec, 0), codec, partition);
-    return records.flatMap((record) => readEnvelope(record, schema, `${partition}, offset ${record.offset}`) ?? []);
-  });
 }

@@ -110,6 +110,14 @@ describe('section 9: complete records are never guesses', () => {
     expect(state.complete?.position).toBe('P1');
   });
 
+  it('section 9: what was taken before a stop is complete, also where the source leaves by throwing the stop’s reason', async () => {
+    const cluster = new MemoryLogCluster({ codec });
+    const batch = { changes: rows(transaction(1), 0, 2), bytes: 10, open: false, position: 'P1', throughUs: 1, caughtUp: false };
+    await session(cluster, [batch], 'throws at the stop');
+    await using log = openMemoryLog(cluster, [stream]);
+    expect((await log.state()).complete?.position).toBe('P1');
+  });
+
   it('G1: a new log asks before its first record, one that has begun never does', async () => {
     const cluster = new MemoryLogCluster({ codec });
     const refuse = () => Promise.reject(new Error('there was a log before'));
@@ -124,7 +132,7 @@ describe('section 9: complete records are never guesses', () => {
   async function session(
     cluster: MemoryLogCluster,
     batches: readonly SourceBatch[],
-    end: 'stops' | 'dies' | 'stops for good' = 'stops',
+    end: 'stops' | 'dies' | 'stops for good' | 'throws at the stop' = 'stops',
     beforeNewLog = () => Promise.resolve(),
   ): Promise<void> {
     const stop = new AbortController();
@@ -140,6 +148,7 @@ describe('section 9: complete records are never guesses', () => {
             if (end === 'dies') throw new Error('killed');
             if (end === 'stops for good') throw truncated;
             stop.abort();
+            if (end === 'throws at the stop') throw stop.signal.reason;
           }),
         openLog: async () => openMemoryLog(cluster, [stream]),
         beforeNewLog,

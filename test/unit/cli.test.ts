@@ -247,6 +247,18 @@ describe('status', () => {
       ['service orders: nobody applies', 'service orders: TARGET_VALUE_REFUSED'],
     ],
     [
+      'waiting for its target',
+      { members: [], trouble: { ...refused, code: 'TARGET_UNREACHABLE' } },
+      ['last: TARGET_UNREACHABLE 4 min ago'],
+      ['service orders: nobody applies now: it waits to try again, or has ended', 'service orders: TARGET_UNREACHABLE'],
+    ],
+    [
+      'over its objective',
+      { members: [{ who: 'pid 9', silentSeconds: 1 }], lagSeconds: 90, objectiveSeconds: 30 },
+      ['not healthy'],
+      ['service orders: lag 90 s is over its objective of 30 s'],
+    ],
+    [
       'frozen',
       { members: [{ who: 'pid 9 on db1', silentSeconds: 30 }] },
       ['pid 9 on db1 shows no sign of life for 30 s'],

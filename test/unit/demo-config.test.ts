@@ -27,6 +27,13 @@ test('the file that the demo writes is one that crossfade takes, and begins befo
   ]);
 });
 
+test('with a broker the log is Kafka, and nothing else is another', () => {
+  const [embedded, onKafka] = [configuration(urls, startGtid), configuration(urls, startGtid, '127.0.0.1:9092')];
+  expect(configOf(onKafka).log).toMatchObject({ kind: 'kafka', settings: { brokers: [{ host: '127.0.0.1', port: 9092 }] } });
+  const other = onKafka.split('\n').filter((line) => !embedded.split('\n').includes(line));
+  expect(other).toEqual(["log: { kafka: '127.0.0.1:9092' }"]);
+});
+
 test('the file that the benchmark writes is one that crossfade takes, also where no GTID was executed yet', () => {
   const config = configOf(
     configText({ mysqlUrl: urls.mysql, startGtid: '', postgresUrl: urls.postgres, table: 'bench_bulk', pipeline: 'stage_bulk' }),

@@ -42,6 +42,13 @@ describe('frame', () => {
     for (const rows of [5, 10, 24, 50]) expect(frame(view, { columns: 80, rows, isColoured: false }).length).toBeLessThan(rows);
   });
 
+  test('with the five processes and four tables of the demo on Kafka, 24 rows hold everything but some empty lines', () => {
+    const many = { ...view, rows: Array(4).fill(view.rows[0]), processes: Array(5).fill(view.processes[0]) } as View;
+    const [low, high] = [24, 50].map((rows) => frame({ ...many, events: many.events.slice(-1) }, { columns: 80, rows, isColoured: false }));
+    expect(low?.length).toBe(23);
+    expect(low?.filter((line) => line !== '')).toEqual(high?.filter((line) => line !== ''));
+  });
+
   test('a value that is not known is not shown as zero', () => {
     const text = frame(view, { columns: 80, rows: 40, isColoured: false }).join('\n');
     expect(text).toMatch(/stock +400 +\? +400/);

@@ -90,7 +90,8 @@ describe('the comparison', () => {
 });
 
 test('the command line of the demo', () => {
-  expect(parseArguments(['--seconds', '60'])).toMatchObject({ seconds: 60, changesPerSecond: 300, isPlain: false });
+  expect(parseArguments(['--seconds', '60'])).toMatchObject({ seconds: 60, changesPerSecond: 300, isPlain: false, isOnKafka: false });
+  expect(parseArguments(['--kafka'])).toMatchObject({ isOnKafka: true, seconds: undefined });
   expect(parseArguments(['--help'])).toBeUndefined();
   expect(parseArguments(['--seconds', 'soon'])).toMatch(/--seconds must be a number/);
   expect(parseArguments(['--speed', '1'])).toMatch(/--speed/);

@@ -20,6 +20,7 @@ function asked(tell: (state: ReturnType<typeof makeMeters>['state']) => void, of
     totals: observed.totals,
     threads: [{ name: 'apply orders', silentTicks }],
     log: of,
+    self: 'pid 3 on c',
   });
 }
 
@@ -50,6 +51,10 @@ describe('G10 G11: /readyz', () => {
     const { leader: _, ...leaderless } = log();
     expect(asked(standby, leaderless).ok).toBe(false);
     expect(asked(standby, log({ leader: { who: 'pid 1 on a', silentSeconds: 30 } })).ok).toBe(false);
+    // Elected and not through with its takeover: nobody captures.
+    for (const who of ['pid 3 on c', 'pid 3 on c, term 0'])
+      expect(asked(standby, log({ leader: { who, silentSeconds: 0 } })).ok).toBe(false);
+    expect(asked(standby, log({ leader: { who: 'pid 3 on cc, term 2', silentSeconds: 0 } })).ok).toBe(true);
   });
   test('no with a thread that is stuck', () => {
     const run = (state: ReturnType<typeof makeMeters>['state']) => {

@@ -34,7 +34,10 @@ describe('metrics', () => {
     const orders = thread.apply('orders');
     orders.applied('shop.shop.orders#0', 7, 0.5);
     orders.applied('shop.shop.orders#0', 3, 0.25);
-    orders.kept(2, 1);
+    orders.kept([
+      { source: 'shop.a', held: 2, quarantined: 0, behind: 0, oldestMs: nowMs - 90_000 },
+      { source: 'shop.b', held: 0, quarantined: 1, behind: 3, oldestMs: nowMs + 5 },
+    ]);
     thread.state.state('apply orders', 'waiting', 'TARGET_UNREACHABLE');
     thread.state.state('apply orders', 'running');
     thread.state.state('apply orders', 'waiting', 'TARGET_UNREACHABLE');
@@ -56,7 +59,15 @@ describe('metrics', () => {
       `crossfade_apply_batches_total${of} 2`,
       `crossfade_apply_write_seconds_total${of} 0.75`,
       'crossfade_held_changes{service="orders"} 2',
-      'crossfade_quarantined_changes{service="orders"} 1',
+      'crossfade_quarantined_changes{service="orders"} 4',
+      ...['held', 'quarantined', 'behind'].map(
+        (state, at) => `crossfade_kept_changes{service="orders",table="shop.a",state="${state}"} ${[2, 0, 0][at]}`,
+      ),
+      ...['held', 'quarantined', 'behind'].map(
+        (state, at) => `crossfade_kept_changes{service="orders",table="shop.b",state="${state}"} ${[0, 1, 3][at]}`,
+      ),
+      'crossfade_kept_oldest_seconds{service="orders",table="shop.a"} 90',
+      'crossfade_kept_oldest_seconds{service="orders",table="shop.b"} 0',
       'crossfade_retries_total{part="apply orders",code="TARGET_UNREACHABLE"} 2',
       'crossfade_errors_total{part="apply orders",code="TARGET_FULL"} 1',
       ...['starting', 'running', 'waiting', 'stopped', 'failed'].map(

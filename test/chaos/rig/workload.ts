@@ -15,7 +15,7 @@ export class MixedWorkload {
   #round = 0;
   transactions = 0;
 
-  constructor(url: string, seed: number, pauseMs = 5) {
+  constructor(url: string, seed: number, pauseMs = 10) {
     this.#url = url;
     this.#seed = seed;
     this.#pauseMs = pauseMs;

@@ -1,0 +1,46 @@
+import { createConnection } from 'mysql2/promise';
+
+import { adder, addMemory, type Bench, urlOfKafka } from './bench.ts';
+import { makeConfig } from './config-file.ts';
+import { tableDefinition } from './data-set.ts';
+import { latencyCeilingMs, type LatencyRate, latencyRates } from './floors.ts';
+import { grouped } from './figure.ts';
+import { measureLatency } from './latency.ts';
+import { benchDatabase, executedGtids } from './load.ts';
+import type { LogKind } from './plan.ts';
+import { emptyTarget, mysqlDigest, prove } from './target.ts';
+
+/** A writer that could not keep its rate up measured something else. */
+const leastOfRate = 0.95;
+
+export async function latencyFigures(bench: Bench, log: LogKind): Promise<void> {
+  bench.ahead.begin(log === 'kafka' ? 'kafka-latency' : 'latency');
+  for (const rate of latencyRates) await atRate(bench, log, rate);
+}
+
+async function atRate(bench: Bench, log: LogKind, rate: LatencyRate): Promise<void> {
+  const { stack, client, say, latencySeconds } = bench;
+  const table = `bench_latency_${log}_${rate}`;
+  const mysqlUrl = stack.urls.mysql;
+  const mysql = await createConnection({ uri: mysqlUrl, database: benchDatabase });
+  await mysql.query(tableDefinition(table));
+  const startGtid = await executedGtids(mysql);
+  await mysql.end();
+  await emptyTarget(client, table);
+  const kafkaUrl = urlOfKafka(bench, log);
+  using config = makeConfig({ mysqlUrl, startGtid, postgresUrl: bench.postgresUrl, table, pipeline: table, kafkaUrl });
+  const options = { folder: config.folder, mysqlUrl, client, table, rowsPerSecond: rate, seconds: latencySeconds };
+  const result = await say.during(`commit → visible at ${grouped(rate)} rows/s, ${log} log`, () => measureLatency(options));
+  const { isEqual, difference } = await prove(await mysqlDigest(mysqlUrl, benchDatabase, table), client, table);
+  if (!isEqual) say.line(`latency: the target differs: ${difference}`);
+  const kept = result.rowsPerSecond >= rate * leastOfRate;
+  if (!kept) say.line(`latency: this machine wrote only ${grouped(Math.round(result.rowsPerSecond))} rows/s`);
+  const isRight = isEqual && kept;
+  const add = adder(bench, `latency_${log}.${rate}_per_second`);
+  add('p50', result.p50Ms, 'ms', { isRight });
+  add('p99', result.p99Ms, 'ms', { isRight, floor: latencyCeilingMs(log, rate) });
+  add('max', result.maxMs, 'ms');
+  add('commit_p99', result.commitP99Ms, 'ms');
+  add('cpu', result.cpuUs, 'µs/change');
+  addMemory(add, result.rssMb);
+}
