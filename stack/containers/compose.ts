@@ -121,7 +121,7 @@ async function keepsSecrets(podman: Podman, project: ComposeProject): Promise<st
 async function isNode(project: ComposeProject): Promise<string> {
   const { State } = await project.inspect('crossfade');
   const words = (await readFile(`/proc/${State.Pid}/cmdline`, 'utf8')).split('\0');
-  must(words[0]?.endsWith('node') === true && words.includes('--max-semi-space-size=6'), words.join(' '));
+  must(words[0]?.endsWith('node') === true && words.includes('--max-semi-space-size=4'), words.join(' '));
   return words.slice(0, 3).join(' ');
 }
 
