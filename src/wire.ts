@@ -36,11 +36,12 @@ export async function discoverTables(settings: Config['source']['settings'], dat
 }
 
 /** With a service's own `streams`, only its share of the log; with all of them, what capture and status see. */
-export async function openLog(config: Config, streams: readonly StreamSpec[], logger: Logger): Promise<Log> {
+/** `stop`: of the session that works with it; see KafkaLogOptions. */
+export async function openLog(config: Config, streams: readonly StreamSpec[], logger: Logger, stop?: AbortSignal): Promise<Log> {
   const options = { pipeline: config.pipeline, streams, codec, logger };
   if (config.log.kind === 'kafka') {
     const { openKafkaLog } = await import('../connectors/kafka/log.ts');
-    return openKafkaLog(config.log.settings, options);
+    return openKafkaLog(config.log.settings, { ...options, stop });
   }
   const { openSqliteLog } = await import('../connectors/sqlite/log.ts');
   // A service that has never run yet must hold back retention too.
@@ -126,7 +127,7 @@ export function capturePart(config: Config, meters: CaptureMeters, { logger, sta
     logger,
     meters,
     openSource: () => openSource(config, logger),
-    openLog: () => openLog(config, config.streams, logger),
+    openLog: (stop?: AbortSignal) => openLog(config, config.streams, logger, stop),
     beforeNewLog: () => expectFirstLog(config, logger),
   };
   return loopPart('capture', { logger, state, openLog: parts.openLog }, (options) => runLoop((run) => captureSession(parts, run), options));
@@ -139,7 +140,7 @@ export function applyPart(config: Config, service: ServiceConfig, meters: ApplyM
     mappingHash: service.mappingHash,
     logger,
     meters,
-    openLog: () => openLog(config, service.streams, logger),
+    openLog: (stop?: AbortSignal) => openLog(config, service.streams, logger, stop),
     openSink: () => openSink(config, service, logger),
   };
   return loopPart(`apply ${service.name}`, { logger, state, openLog: parts.openLog }, (options) =>

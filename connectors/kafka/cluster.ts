@@ -9,7 +9,7 @@ import { numberOf, topicOf } from '../../src/core/partition.ts';
 import type { Logger } from '../../src/core/ports.ts';
 import type { KafkaSettings } from './config.ts';
 import { codeError, isPassing, kafkaError, noLeader } from './errors.ts';
-import { type ClientConfig, type GroupBroker, publicClient } from './kafkajs-private.ts';
+import { type ClientConfig, publicClient } from './kafkajs-private.ts';
 import { type Address, BrokerLink, defaultDeadlineMs, type RequestOptions } from './link.ts';
 import { type CoordinatorKind, findCoordinatorRequest } from './requests/find-coordinator.ts';
 import { type ClusterMetadata, metadataRequest, type TopicMetadata } from './requests/metadata.ts';
@@ -33,6 +33,8 @@ export interface SendOptions extends RequestOptions {
 export interface ClusterOptions {
   readonly clientId: string;
   readonly logger: Logger;
+  /** Whoever works with it is to end: from then on brokers that do not answer are asked again for a moment only. */
+  readonly stop?: AbortSignal | undefined;
 }
 
 /** Connects to nothing yet: that is done by the first request. */
@@ -44,6 +46,7 @@ const lanes: ReadonlyMap<number, string> = new Map([
   [0, 'produce'],
   [1, 'fetch'],
 ]);
+const stoppingMs = 1000;
 const firstPauseMs = 50;
 const longestPauseMs = 300;
 
@@ -59,11 +62,15 @@ export class KafkaCluster implements AsyncDisposable {
   #controllerId: number | undefined;
   #seed = 0;
   #admin: Promise<Admin> | undefined;
+  #patientUntilMs = Infinity;
 
   constructor(settings: KafkaSettings, options: ClusterOptions) {
     this.#settings = settings;
     this.#options = options;
     this.#kafka = publicClient(this.#clientConfig(), options.logger);
+    const { stop } = options;
+    if (stop?.aborted) this.#patientUntilMs = 0;
+    stop?.addEventListener('abort', () => (this.#patientUntilMs = performance.now() + stoppingMs), { signal: this.#closed.signal });
   }
 
   /** One attempt. Throws ours; after a failure that another broker may not have, the next attempt looks for the place anew. */
@@ -91,21 +98,9 @@ export class KafkaCluster implements AsyncDisposable {
       } catch (error) {
         signal?.throwIfAborted();
         const ours = asCrossfadeError(error);
-        if (!isPassing(ours) || performance.now() + pauseMs > untilMs) throw ours;
+        if (!isPassing(ours) || performance.now() + pauseMs > Math.min(untilMs, this.#patientUntilMs)) throw ours;
       }
       await this.#pause(pauseMs, signal);
-    }
-  }
-
-  /** kafkajs's requests to the group's coordinator, over a connection of that group's own. */
-  async group<T>(groupId: string, what: string, work: (broker: GroupBroker) => Promise<T>, options: RequestOptions = {}): Promise<T> {
-    const target = { coordinator: 'group', key: groupId } as const;
-    try {
-      const link = await this.connect(target, `group ${groupId}`, options.signal);
-      return await link.group(`${what} ${groupId}`, work, options);
-    } catch (error) {
-      this.forget(target);
-      throw error;
     }
   }
 

@@ -36,58 +36,7 @@ export interface ApiVersions {
   readonly [apiKey: number]: { readonly minVersion: number; readonly maxVersion: number } | undefined;
 }
 
-interface GroupMember {
-  readonly memberId: string;
-  readonly memberMetadata: Buffer;
-}
-/** kafkajs's own requests to a group's coordinator. Their errors are kafkajs's; errors.ts makes ours of them. */
-export interface GroupBroker {
-  joinGroup(request: {
-    groupId: string;
-    sessionTimeout: number;
-    rebalanceTimeout: number;
-    memberId?: string;
-    protocolType?: string;
-    groupProtocols: readonly { name: string; metadata: Buffer }[];
-  }): Promise<{ generationId: number; groupProtocol: string; leaderId: string; memberId: string; members: readonly GroupMember[] }>;
-  syncGroup(request: {
-    groupId: string;
-    generationId: number;
-    memberId: string;
-    groupAssignment: readonly { memberId: string; memberAssignment: Buffer }[];
-  }): Promise<{ memberAssignment: Buffer }>;
-  heartbeat(request: { groupId: string; groupGenerationId: number; memberId: string }): Promise<unknown>;
-  leaveGroup(request: { groupId: string; memberId: string }): Promise<unknown>;
-  offsetCommit(request: {
-    groupId: string;
-    groupGenerationId: number;
-    memberId: string;
-    retentionTime?: number;
-    topics: readonly { topic: string; partitions: readonly { partition: number; offset: string; metadata?: string | null }[] }[];
-  }): Promise<unknown>;
-  /** `topics: null` means all that the group has. */
-  offsetFetch(request: {
-    groupId: string;
-    topics: readonly { topic: string; partitions: readonly { partition: number }[] }[] | null;
-  }): Promise<{
-    responses: readonly {
-      topic: string;
-      partitions: readonly { partition: number; offset: string; metadata: string | null; errorCode: number }[];
-    }[];
-  }>;
-  describeGroups(request: { groupIds: readonly string[] }): Promise<{
-    groups: readonly {
-      errorCode: number;
-      groupId: string;
-      state: string;
-      protocolType: string;
-      protocol: string;
-      members: readonly { memberId: string; clientId: string; clientHost: string; memberMetadata: Buffer; memberAssignment: Buffer }[];
-    }[];
-  }>;
-}
-
-export interface PrivateBroker extends GroupBroker {
+export interface PrivateBroker {
   readonly versions: ApiVersions | null;
   readonly connectionPool: PrivatePool;
   connect(): Promise<void>;

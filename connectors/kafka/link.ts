@@ -2,14 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger as KafkaLogger } from 'kafkajs';
 import { connectionLost, kafkaError, noAnswer } from './errors.ts';
-import {
-  type ApiVersions,
-  type ClientConfig,
-  type GroupBroker,
-  type PrivateBroker,
-  privateBroker,
-  type PrivateConnection,
-} from './kafkajs-private.ts';
+import { type ApiVersions, type ClientConfig, type PrivateBroker, privateBroker, type PrivateConnection } from './kafkajs-private.ts';
 import { type KafkaRequest, ProtocolError } from './requests/request.ts';
 
 export interface RequestOptions {
@@ -83,12 +76,6 @@ export class BrokerLink {
       logResponseError: false,
     });
     return this.#within(sent, apiName, options).then(({ value }) => value);
-  }
-
-  /** kafkajs's own requests to a group's coordinator; one at a time, a join may take long. */
-  group<T>(what: string, work: (broker: GroupBroker) => Promise<T>, options: RequestOptions = {}): Promise<T> {
-    if (this.#mustEnd()) return Promise.reject(connectionLost(this.#where(what), this.#failure));
-    return this.#within(work(this.#broker), what, options);
   }
 
   /** Ends it at once; everything outstanding fails with the reason. */

@@ -56,7 +56,7 @@ class KafkaLog implements Log {
     this.#options = options;
     this.#timing = { ...defaultTiming, ...options.timing };
     this.#names = new TopicNames(options.pipeline, settings.prefix);
-    this.#cluster = new KafkaCluster(settings, { clientId: clientId(), logger: options.logger });
+    this.#cluster = new KafkaCluster(settings, { clientId: clientId(), logger: options.logger, stop: options.stop });
     const { codec } = options;
     this.#control = new CompactedReader({
       cluster: this.#cluster,
@@ -82,7 +82,7 @@ class KafkaLog implements Log {
   }
 
   async lead(signal: AbortSignal): Promise<Writer> {
-    await this.#compare();
+    await this.#compare(signal);
     const either = AbortSignal.any([signal, this.#closed.signal]);
     const { logger, codec, streams } = this.#options;
     const control = partitionId(this.#names.control, 0);
@@ -167,7 +167,7 @@ class KafkaLog implements Log {
   }
 
   async *readFrom(offsets: Offsets, signal: AbortSignal): AsyncGenerator<Delivery, void, undefined> {
-    await this.#compare();
+    await this.#compare(signal);
     for (const partition of offsets.keys()) this.#nameOf(partition);
     const either = AbortSignal.any([signal, this.#closed.signal]);
     const wakeup = new Wakeup();
@@ -247,11 +247,7 @@ class KafkaLog implements Log {
   }
 
   #ranges(control: ControlState): Promise<Ranges> {
-    return this.#rangesOf(
-      this.#options.streams.map(({ topic }) => this.#names.topic(topic)),
-      {},
-      control,
-    );
+    return this.#rangesOf(this.#topics, {}, control);
   }
 
   async #rangesOf(topics: readonly string[], options: RequestOptions = {}, control?: ControlState): Promise<Ranges> {
@@ -259,12 +255,15 @@ class KafkaLog implements Log {
     return withoutMarkers(await readRanges(this.#cluster, topics, options), (partition) => known.known(this.#names.stream(partition)));
   }
 
+  get #topics(): string[] {
+    return this.#options.streams.map(({ topic }) => this.#names.topic(topic));
+  }
+
   /** Throws where the log was made with other partitions; topics that are not there yet are no difference. */
-  async #compare(): Promise<void> {
+  async #compare(signal?: AbortSignal): Promise<void> {
     this.#throwIfClosed();
-    const { streams } = this.#options;
-    const topics = streams.map(({ topic }) => this.#names.topic(topic));
-    comparePartitions(this.#names, streams, await this.#cluster.retrying(() => existingTopics(this.#cluster, topics)));
+    const found = await this.#cluster.retrying(() => existingTopics(this.#cluster, this.#topics, { signal }), { signal });
+    comparePartitions(this.#names, this.#options.streams, found);
   }
 
   #cursorParts(pauses: ReadPauses, service?: string): Omit<CursorParts, 'arrived'> {

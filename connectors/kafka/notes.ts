@@ -72,12 +72,8 @@ export class Notes {
 
   /** One batch, without a producer id: written twice it says the same. An undefined value takes the note back. */
   async #write(notes: readonly (readonly [Note, unknown])[]): Promise<void> {
-    // Against what stands there, not what this process wrote last: others write of the same things, and may be dead by now.
-    const known = await this.look();
-    const news = notes
-      .map(([note, value]) => [note, value === undefined ? '' : JSON.stringify(value)] as const)
-      .filter(([note, value]) => noted(known, note) !== value)
-      .map(([note, value]) => [JSON.stringify(note), value] as const);
+    // Written even where this process wrote the same last: others write of the same things, and may be dead by now.
+    const news = notes.map(([note, value]) => [JSON.stringify(note), value === undefined ? '' : JSON.stringify(value)] as const);
     if (news.length === 0) return;
     const batch = new RecordBatchBuilder();
     for (const [key, value] of news) batch.add(Date.now(), Buffer.from(key), value === '' ? null : Buffer.from(value), noteHeaders(), '');
@@ -106,13 +102,6 @@ export class Notes {
       throw error;
     }
   }
-}
-
-/** As it would be written; empty: nothing stands there. */
-function noted(state: NoteState, [kind, name = '', partition = '']: Note): string {
-  const value =
-    kind === 'trouble' ? state.troubles.get(name) : kind === 'wait' ? state.waits.get(name)?.get(partition) : state.forgotten.get(name);
-  return value === undefined ? '' : JSON.stringify(value);
 }
 
 /** Our one encoder writes the headers of a row with every record; here they mean nothing. */

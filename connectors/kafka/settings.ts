@@ -9,6 +9,8 @@ export interface KafkaLogOptions {
   readonly streams: readonly StreamSpec[];
   readonly codec: Codec;
   readonly logger: Logger;
+  /** Of the session that works with it: once aborted, a cluster that is away keeps nobody for long, whatever is asked. */
+  readonly stop?: AbortSignal | undefined;
   readonly timing?: Partial<Timing>;
   readonly delivery?: Partial<DeliveryLimits>;
 }

@@ -263,7 +263,8 @@ class MemorySink implements Sink {
     for (const [partition, progress] of after) all.set(partition, progress);
     const [furthest] = [...all].toSorted(([, one], [, other]) => (one.version < other.version ? 1 : -1));
     invariant(furthest, 'a transaction moves some progress');
-    return { partition: furthest[0], offset: furthest[1].nextOffset };
+    // Behind its last record: where it goes on may lie behind a gap, to which no complete record's ends need ever come.
+    return { partition: furthest[0], offset: furthest[1].lastOffset + 1 };
   }
 
   #policy() {

@@ -65,7 +65,10 @@ export async function ensureQuarantineTable(session: Session): Promise<void> {
   }
 }
 
-/** How far the partition that was furthest had come when a change was refused. */
+/**
+ * How far the partition that was furthest had come when a change was refused: behind its last record, for where it goes on may
+ * lie behind a gap, and the ends that it is compared with are those of records.
+ */
 export interface Reached {
   readonly partition: PartitionId;
   readonly offset: string;
@@ -75,7 +78,7 @@ export interface Reached {
 export async function readReached(session: Session, { pipeline, service }: ProgressOwner): Promise<Reached | undefined> {
   const [row] = await session.query(
     'reading how far the partitions are',
-    `SELECT partition, next_offset FROM crossfade.progress WHERE ${mine} AND next_offset IS NOT NULL ORDER BY version COLLATE "C" DESC LIMIT 1`,
+    `SELECT partition, last_offset + 1 FROM crossfade.progress WHERE ${mine} AND last_offset IS NOT NULL ORDER BY version COLLATE "C" DESC LIMIT 1`,
     [pipeline, service],
   );
   return row ? { partition: row[0] ?? '', offset: row[1] ?? '' } : undefined;

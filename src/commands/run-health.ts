@@ -58,7 +58,7 @@ export class Health implements AsyncDisposable {
     this.#parts = parts;
     const { config, services, totals, logger } = parts;
     const quiet = quietly(logger);
-    const open = () => openLog(config, config.streams, quiet);
+    const open = (stop?: AbortSignal) => openLog(config, config.streams, quiet, stop);
     this.#watch = new LagWatch({ services: services.map((service) => watched(config, service)), totals, openLog: open });
     const objectives = services.flatMap(({ name, lag }) => {
       const { objectiveSeconds, alert } = lag;

@@ -19,12 +19,13 @@ import { staysOpen } from './shape-runs.ts';
 
 export interface ApplyParts extends BatchParts, ProgressParts {
   readonly logger: Logger;
-  readonly openLog: () => Promise<Log>;
+  /** For a session that ends by this signal. */
+  readonly openLog: (stop: AbortSignal) => Promise<Log>;
   readonly openSink: () => Promise<Sink>;
 }
 
 export async function applySession(parts: ApplyParts, run: Run): Promise<void> {
-  await using log = await parts.openLog();
+  await using log = await parts.openLog(run.signal);
   await using sink = await parts.openSink();
   const over = new AbortController();
   const session = new ApplySession(parts, run, log, sink);

@@ -17,7 +17,8 @@ export interface CaptureParts {
   readonly logger: Logger;
   readonly meters: CaptureMeters;
   readonly openSource: () => Promise<Source>;
-  readonly openLog: () => Promise<Log>;
+  /** For a session that ends by this signal. */
+  readonly openLog: (stop: AbortSignal) => Promise<Log>;
   /** Asked before a new log's first record: throws where the log is only new because the old one is gone. */
   readonly beforeNewLog?: () => Promise<void>;
   readonly now?: () => number;
@@ -36,7 +37,7 @@ const fullBytes = 1024 * 1024;
 const smallInFlight = 2;
 
 export async function captureSession(parts: CaptureParts, run: Run): Promise<void> {
-  await using log = await parts.openLog();
+  await using log = await parts.openLog(run.signal);
   await using writer = await log.lead(run.signal);
   const tail = await writer.tail();
   await using source = await parts.openSource();

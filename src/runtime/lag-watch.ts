@@ -30,7 +30,7 @@ export interface LagWatchParts {
   readonly services: readonly WatchedService[];
   /** What the parts of this process tell. */
   readonly totals: Pick<Totals, 'services' | 'states' | 'completedThroughUs'>;
-  readonly openLog: () => Promise<Log>;
+  readonly openLog: (stop: AbortSignal) => Promise<Log>;
   readonly now?: () => number;
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -89,7 +89,7 @@ export class LagWatch {
   async session(run: Run): Promise<void> {
     const sleep = this.#parts.sleep ?? sleepUnlessAborted;
     try {
-      await using log = await this.#parts.openLog();
+      await using log = await this.#parts.openLog(run.signal);
       run.ready();
       while (!run.signal.aborted) {
         const { completedThroughUs } = this.#parts.totals;

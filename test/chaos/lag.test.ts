@@ -34,8 +34,10 @@ describe('G11: lag grows while anything is dead', () => {
     await grows(pipe, capture, 14);
     const [metric, status] = [await pipe.lag(capture), JSON.parse((await pipe.get(capture, '/status')).body) as Status];
     expect(Math.abs((metric ?? 0) - (status.services[0]?.lagSeconds ?? 99))).toBeLessThan(2);
-    expect(status.services[0]?.lagChanges).toBe(1);
-    expect(metricOf((await pipe.get(capture, '/metrics')).body, 'crossfade_service_lag_changes', { service: 'orders' })).toBe(1);
+    // The second row, and perhaps the first: what the killed process had applied and not yet told the log counts as missing.
+    expect([1, 2]).toContain(status.services[0]?.lagChanges);
+    const told = metricOf((await pipe.get(capture, '/metrics')).body, 'crossfade_service_lag_changes', { service: 'orders' });
+    expect(told).toBe(status.services[0]?.lagChanges);
     expect(metricOf((await pipe.get(capture, '/metrics')).body, 'crossfade_lag_objective_breached', { service: 'orders' })).toBe(1);
     const again = pipe.start('run', 'apply', '--service', 'orders');
     await well(pipe, capture, again);

@@ -28,8 +28,7 @@ test('the parts that are taken have the members that are used', () => {
   const Broker = reach('kafkajs/src/broker') as { prototype: object };
   const Connection = reach('kafkajs/src/network/connection') as { prototype: object };
   const RequestQueue = reach('kafkajs/src/network/requestQueue') as { prototype: object };
-  for (const name of ['connect', 'joinGroup', 'syncGroup', 'heartbeat', 'leaveGroup', 'offsetCommit', 'offsetFetch', 'describeGroups'])
-    expect(Broker.prototype).toHaveProperty(name, expect.any(Function));
+  expect(Broker.prototype).toHaveProperty('connect', expect.any(Function));
   for (const name of ['send', 'rejectRequests', 'disconnect', 'isConnected', 'isAuthenticated'])
     expect(Connection.prototype).toHaveProperty(name, expect.any(Function));
   expect(RequestQueue.prototype).toHaveProperty('scheduleCheckPendingRequests', expect.any(Function));

@@ -101,7 +101,7 @@ export function readingContract(name: string, makeHarness: MakeHarness): void {
       await (await harness.open()).lead(never);
       const readers = [new Consumer(await harness.open(), 'g', new Map()), new Consumer(await harness.open(), 'g', new Map())];
       await until('both were told', () => readers.every(({ claims }) => claims.length > 0));
-      const shares = () => readers.map(({ claims }) => claims.at(-1)?.length).toSorted();
+      const shares = () => readers.map(({ claims }) => claims.at(-1)?.length ?? -1).toSorted((a, b) => a - b);
       await until('one has the partition', () => shares().join() === '0,1');
       const [idle, busy] = readers.toSorted((a, b) => (a.claims.at(-1)?.length ?? 0) - (b.claims.at(-1)?.length ?? 0));
       await busy?.stop();

@@ -59,9 +59,12 @@ export class TargetWatch {
     this.#compareRows();
   }
 
-  /** Held changes were tried again, or a person did something to what is in quarantine. */
+  /**
+   * Held changes were tried again, or a person did something to what is in quarantine. A commit may just have happened whose
+   * writer has not told it yet: the rows are those of where the target stands now.
+   */
   tended(): void {
-    this.#compareRows();
+    this.committed();
   }
 
   /** A person forgets this change for ever. */

@@ -12,14 +12,13 @@ test('on a full disk signs of life are tried at their own pace, and it is said o
   const said: string[] = [];
   const say = (_: unknown, message: string) => void said.push(message);
   const logger = { info: say, warn: say, debug: say, error: say } as unknown as Logger;
-  let isFull = false;
-  let tries = 0;
+  const disk = { isFull: false, tries: 0 };
   const groups = {
     path: join(folder, 'groups'),
     join: () => undefined,
     beat: () => {
-      tries += 1;
-      if (isFull) throw new Error('disk full');
+      disk.tries += 1;
+      if (disk.isFull) throw new Error('disk full');
       return true;
     },
     share: () => ['a#0'],
@@ -31,18 +30,18 @@ test('on a full disk signs of life are tried at their own pace, and it is said o
   try {
     using membership = new Membership({ groups, group: 'g', partitions: ['a#0'], timing, logger, changed: () => undefined });
     membership.claim(['a#0']);
-    isFull = true;
-    tries = 0;
+    disk.isFull = true;
+    disk.tries = 0;
     const beganMs = performance.now();
     // A reader that is busy asks on every turn of its loop.
-    for (let turn = 0; tries < 3; turn += 1) {
+    for (let turn = 0; disk.tries < 3; turn += 1) {
       membership.refresh();
       if (turn % 100 === 0) await sleep(1);
     }
     expect(performance.now() - beganMs).toBeGreaterThan(30);
     expect(said).toEqual([expect.stringContaining('could not be written')]);
     expect(membership.holds).toBe(true);
-    isFull = false;
+    disk.isFull = false;
     while (said.length < 2) await sleep(5);
     expect(said[1]).toContain('written again');
   } finally {
