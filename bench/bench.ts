@@ -39,7 +39,8 @@ export function adder({ add, holdsFloors }: Bench, prefix: string): AddFigure {
 }
 
 export function addMemory(add: AddFigure, rssMb: number): void {
-  add('rss', rssMb, 'MB', { floor: rssMbMax });
+  // Zero is no figure: there was nothing to read it from.
+  add('rss', rssMb, 'MB', { isRight: rssMb > 0, floor: rssMbMax });
 }
 
 export const urlOfKafka = ({ kafka }: Bench, log: LogKind): string | undefined => (log === 'kafka' ? kafka?.urls.kafka : undefined);
@@ -51,7 +52,10 @@ export function configFor(bench: Bench, { startGtid, set }: Loaded, log: LogKind
 }
 
 /** Whether the target holds what the source holds, in full. */
-export async function isProven({ client, say }: Bench, { set, digest }: Loaded): Promise<boolean> {
+export async function isProven(
+  { client, say }: Pick<Bench, 'client' | 'say'>,
+  { set, digest }: Pick<Loaded, 'set' | 'digest'>,
+): Promise<boolean> {
   const proof = await say.during(`comparing ${set.table} in full`, () => prove(digest, client, set.table));
   if (!proof.isEqual) say.line(`${set.table} differs: ${proof.difference}`);
   return proof.isEqual && proof.rows === rowsOf(set);

@@ -3,13 +3,17 @@ export interface Figure {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
-  /** The least that is acceptable, the most where less is better; null where none is set. */
+  /** The least that is acceptable, the most where less is better; null where none is set, or could be. */
   readonly floor: number | null;
+  /** It has a floor, which hangs on a reference that could not be measured here: then it is not ok. */
+  readonly lacksFloor: boolean;
   /** value : reference of the same run (the other way round where less is better); null without a reference. */
   readonly ratio: number | null;
   /** What the reference is. */
   readonly against: string | null;
-  /** Whether what was moved was proven right, and the floor held. */
+  /** What was moved was not proven wrong. */
+  readonly isRight: boolean;
+  /** That, and the floor held. */
   readonly ok: boolean;
 }
 
@@ -20,8 +24,8 @@ export interface Measured {
   readonly reference?: { readonly value: number; readonly name: string } | undefined;
   /** False where the result was proven wrong. */
   readonly isRight?: boolean;
-  /** See `Figure`; undefined where none is set, or at a scale at which none is held. */
-  readonly floor?: number | undefined;
+  /** See `Figure`; undefined where none is set, or at a scale at which none is held; null where it is lacking. */
+  readonly floor?: number | null | undefined;
 }
 
 export const lessIsBetter = (unit: string) => /^(ms|MB|µs\/change|s)$/.test(unit);
@@ -33,10 +37,12 @@ export function figure({ name, value, unit, reference, isRight = true, floor }: 
     name,
     value: round(value),
     unit,
-    floor: floor === undefined ? null : round(floor),
+    floor: typeof floor === 'number' ? round(floor) : null,
+    lacksFloor: floor === null,
     ratio: ratio === null ? null : round(ratio),
     against: reference?.name ?? null,
-    ok: isRight && (floor === undefined || (lessIsBetter(unit) ? value <= floor : value >= floor)),
+    isRight,
+    ok: isRight && (floor === undefined || (floor !== null && (lessIsBetter(unit) ? value <= floor : value >= floor))),
   };
 }
 
@@ -45,8 +51,8 @@ const round = (value: number) => (Number.isFinite(value) ? Number(value.toPrecis
 
 /** A line for a person each. */
 export function tableLines(figures: readonly Figure[]): string[] {
-  return figures.map(({ name, value, unit, floor, ratio, against, ok }) => {
-    const bound = floor === null ? '' : `${lessIsBetter(unit) ? '≤' : '≥'} ${grouped(floor)}`;
+  return figures.map(({ name, value, unit, floor, lacksFloor, ratio, against, ok }) => {
+    const bound = floor === null ? (lacksFloor ? 'no floor' : '') : `${lessIsBetter(unit) ? '≤' : '≥'} ${grouped(floor)}`;
     const compared = ratio === null ? '' : `${ratio} × ${against}`;
     return `${ok ? ' ' : '✗'} ${name.padEnd(38)}${grouped(value).padStart(9)} ${unit.padEnd(10)} ${bound.padEnd(11)}${compared}`.trimEnd();
   });

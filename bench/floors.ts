@@ -37,3 +37,9 @@ export const endToEndFloor = (log: LogKind, set: SetName, here: number) =>
   set === 'bulk' ? undefined : scaled(endToEnd[log], here, there.upsert);
 
 export const latencyCeilingMs = (log: LogKind, rate: LatencyRate) => p99Ms[log][rate];
+
+/** A floor that is scaled by a reference; null, which is not ok, where it is set and the reference could not be measured. */
+export function floorBy(reference: { readonly value: number } | undefined, floorAt: (here: number) => number | undefined) {
+  if (reference) return floorAt(reference.value);
+  return floorAt(1) === undefined ? undefined : null;
+}

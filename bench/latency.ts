@@ -1,12 +1,11 @@
 /** Commit → visible at a steady rate: 5-row inserts into MySQL, a reader that looks in Postgres every millisecond. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { createConnection } from 'mysql2/promise';
 import type { Client } from 'pg';
 
 import { percentile } from '../demo/lag-meter.ts';
 import { startCrossfade } from './end-to-end.ts';
-import { benchDatabase } from './load.ts';
+import { RowLoad, type Lag, rowsPerStatement } from './row-load.ts';
 import { cpuUsOf, peakRssMbOf } from './process-meter.ts';
 
 export interface Latency {
@@ -33,31 +32,16 @@ export interface LatencyOptions {
   readonly seconds: number;
 }
 
-const rowsPerStatement = 5;
-/** After the first row is visible: the program is compiled while it runs. */
-const warmUpSeconds = 5;
-/** One connection waits for a sync to disk at each commit, and could not keep the rate up by itself. */
-const rowsPerSecondAndWriter = 500;
-/** Each writer's ids grow by themselves, so that the highest visible one says what is there. */
-const idsPerWriter = 1_000_000_000;
-
-interface Sent {
-  readonly lastId: number;
-  readonly atMs: number;
-}
-
-interface Seen {
-  readonly sentMs: number;
-  readonly lagMs: number;
-}
+/** After the first row is visible: the program is compiled while it runs, and so is a broker that was started for this. */
+const warmUpSeconds = 15;
 
 export async function measureLatency(options: LatencyOptions): Promise<Latency> {
-  const { folder, rowsPerSecond, seconds } = options;
+  const { folder, table, rowsPerSecond, seconds } = options;
   await using running = startCrossfade(folder);
   const over = new AbortController();
-  const writers = Array.from({ length: Math.ceil(rowsPerSecond / rowsPerSecondAndWriter) }, (_, n) => new RowWriter(options, n));
-  const reading = read(options, writers, over.signal);
-  const writing = Promise.all(writers.map((writer) => writer.run(rowsPerSecond / writers.length, over.signal)));
+  await using load = await RowLoad.open(options.mysqlUrl, table, rowsPerSecond);
+  const reading = read(options, load, over.signal);
+  const writing = load.run(over.signal);
   // Rejects with whatever fails first, and never resolves: a race with it would not wait any more.
   const broken = Promise.race([running.failed, failureOf(writing), failureOf(reading)]);
   broken.catch(() => undefined);
@@ -69,19 +53,19 @@ export async function measureLatency(options: LatencyOptions): Promise<Latency> 
         await Promise.race([sleep(20), broken]);
       }
     };
-    await until('visible row', () => writers.some(({ seen }) => seen.length > 0));
+    await until('visible row', () => load.seen.length > 0);
     await Promise.race([sleep(warmUpSeconds * 1000), broken]);
     const fromMs = performance.now();
     const cpuBefore = cpuUsOf(running.pid);
     await Promise.race([sleep(seconds * 1000), broken]);
     const toMs = performance.now();
     const cpuUs = cpuUsOf(running.pid) - cpuBefore;
-    for (const writer of writers) writer.stop();
+    load.stop();
     await writing;
-    await until('end', () => writers.every(({ sent }) => sent.length === 0));
-    const isMeasured = ({ sentMs }: Seen) => sentMs >= fromMs && sentMs < toMs;
-    const lags = writers.flatMap(({ seen }) => seen.filter(isMeasured).map(({ lagMs }) => lagMs));
-    const commits = writers.flatMap(({ commits: all }) => all.filter(isMeasured).map(({ lagMs }) => lagMs));
+    await until('end', () => load.unseen === 0);
+    const measured = (all: readonly Lag[]) => all.filter(({ sentMs }) => sentMs >= fromMs && sentMs < toMs).map(({ lagMs }) => lagMs);
+    const lags = measured(load.seen);
+    const commits = measured(load.commits);
     const rows = lags.length * rowsPerStatement;
     return {
       p50Ms: percentile(lags, 0.5) ?? Infinity,
@@ -101,69 +85,13 @@ export async function measureLatency(options: LatencyOptions): Promise<Latency> 
 
 const failureOf = (work: Promise<unknown>): Promise<never> => work.then(() => new Promise<never>(() => undefined));
 
-class RowWriter {
-  readonly #options: LatencyOptions;
-  readonly #firstId: number;
-  #isStopped = false;
-  /** Not visible yet, oldest first. */
-  readonly sent: Sent[] = [];
-  readonly seen: Seen[] = [];
-  readonly commits: Seen[] = [];
-
-  constructor(options: LatencyOptions, number: number) {
-    this.#options = options;
-    this.#firstId = number * idsPerWriter + 1;
-  }
-
-  get range(): readonly [from: number, below: number] {
-    return [this.#firstId, this.#firstId + idsPerWriter - 1];
-  }
-
-  stop(): void {
-    this.#isStopped = true;
-  }
-
-  /** The clock is read before the statement is sent: MySQL's own time is part of the figure. */
-  async run(rowsPerSecond: number, signal: AbortSignal): Promise<void> {
-    const { mysqlUrl, table } = this.#options;
-    const mysql = await createConnection({ uri: mysqlUrl, database: benchDatabase, timezone: 'Z' });
-    try {
-      const row = "(?,1,'SKU-1','latency probe','new',1.00,1,NOW(3),NOW(),NULL)";
-      const sql = `INSERT INTO ${table} VALUES ${Array.from({ length: rowsPerStatement }, () => row).join(',')}`;
-      // Writers begin spread over the time of one statement.
-      const startedMs = performance.now() + Math.random() * ((rowsPerStatement * 1000) / rowsPerSecond);
-      for (let n = 0; !this.#isStopped && !signal.aborted; n += rowsPerStatement) {
-        const waitMs = startedMs + (n / rowsPerSecond) * 1000 - performance.now();
-        if (waitMs > 1) await sleep(waitMs);
-        const ids = Array.from({ length: rowsPerStatement }, (_, index) => this.#firstId + n + index);
-        const atMs = performance.now();
-        this.sent.push({ lastId: ids.at(-1) ?? 0, atMs });
-        await mysql.query(sql, ids);
-        this.commits.push({ sentMs: atMs, lagMs: performance.now() - atMs });
-      }
-    } finally {
-      await mysql.end();
-    }
-  }
-
-  visible(id: number, nowMs: number): void {
-    let count = 0;
-    for (const { lastId, atMs } of this.sent) {
-      if (lastId > id) break;
-      this.seen.push({ sentMs: atMs, lagMs: nowMs - atMs });
-      count += 1;
-    }
-    this.sent.splice(0, count);
-  }
-}
-
-async function read({ client, table }: LatencyOptions, writers: readonly RowWriter[], signal: AbortSignal): Promise<void> {
-  const highest = writers.map(({ range: [from, below] }) => `(SELECT max(id) FROM ${table} WHERE id >= ${from} AND id < ${below})::text`);
-  const text = `SELECT ${highest.join(', ')}`;
+/** Prepared, and only from the oldest row that was not seen yet: a look costs the target next to nothing, so it is looked every millisecond. */
+async function read({ client, table }: LatencyOptions, load: RowLoad, signal: AbortSignal): Promise<void> {
+  const text = `SELECT id FROM ${table} WHERE id >= $1::numeric AND id % ${rowsPerStatement} = 0`;
   while (!signal.aborted) {
-    const { rows } = await client.query<(string | null)[]>({ text, rowMode: 'array' });
+    const { rows } = await client.query<[string]>({ name: `look ${table}`, text, values: [load.firstUnseen], rowMode: 'array' });
     const nowMs = performance.now();
-    for (const [n, writer] of writers.entries()) writer.visible(Number(rows[0]?.[n] ?? 0), nowMs);
+    for (const [id] of rows) load.visible(Number(id), nowMs);
     await sleep(1);
   }
 }

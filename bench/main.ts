@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 
 import { tableLines, type Figure } from './figure.ts';
-import { Ahead, figureNames, isFigureName } from './plan.ts';
+import { Ahead, figureNames, isFigureName, isWhole } from './plan.ts';
 import { thisMachine, writeReadme } from './readme.ts';
 import { runFigures } from './run.ts';
 import { Say } from './say.ts';
@@ -10,8 +10,9 @@ import { Say } from './say.ts';
 const usage = `usage: npm run bench -- [--json] [--scale X] [--only NAME,...] [--seconds N] [--no-readme]
 
 Loads two data sets into a MySQL of its own and measures crossfade's stages and
-the whole way; every result is compared with the source in full. A whole run at
-scale 1 or more holds the floors and writes the table in README.md.
+the whole way; what arrives is compared with the source in full. From scale 1 on
+floors are held. A run with all figures, scale 1 and 10 seconds, and no other,
+writes the table in README.md.
 
   --json       one JSON object a figure on standard output
   --scale X    0.1 is a tenth of the rows: for a quick look, not for figures
@@ -51,7 +52,7 @@ async function main(): Promise<number> {
   };
   await runFigures({ scale, only, latencySeconds: seconds, say, ahead, add });
   if (!values.json) process.stdout.write(`\n${tableLines(figures).join('\n')}\n`);
-  if (values.only === undefined && scale >= 1 && values.readme) {
+  if (values.readme && isWhole({ only, scale, latencySeconds: seconds })) {
     writeReadme(new URL('../README.md', import.meta.url), figures, thisMachine());
     say.line('wrote the table in README.md');
   }

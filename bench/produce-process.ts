@@ -17,7 +17,7 @@ const batchBytes = 512 * 1024;
 const outstanding = 4;
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
-async function produce({ url, name, partitions, compression, payloads, records }: ProduceTask): Promise<Produced> {
+async function produce({ url, name, partitions, compression, payloads, records, warmUpRecords }: ProduceTask): Promise<Produced> {
   const values = readFileSync(payloads, 'utf8')
     .split('\n')
     .filter((line) => line !== '')
@@ -27,26 +27,32 @@ async function produce({ url, name, partitions, compression, payloads, records }
   const options = { pipeline: `bench-${name}`, streams: [stream], codec: compression === 'zstd' ? codec : plain, logger: quiet };
   await using log = await openKafkaLog(kafkaSchema.parse(url), options);
   await using writer = await log.lead(AbortSignal.timeout(60_000));
+  await append(writer, partitionsOf(stream), values, { from: 0, to: warmUpRecords });
   const cpu = process.cpuUsage();
   const startedMs = performance.now();
-  await append(writer, partitionsOf(stream), values, records);
+  await append(writer, partitionsOf(stream), values, { from: warmUpRecords, to: warmUpRecords + records });
   const seconds = (performance.now() - startedMs) / 1000;
   const { user, system } = process.cpuUsage(cpu);
   const rssMb = process.resourceUsage().maxRSS / 1024;
-  return { rate: records / seconds, cpuUs: (user + system) / records, rssMb, isRight: (await held(log)) === records };
+  return { rate: records / seconds, cpuUs: (user + system) / records, rssMb, isRight: (await held(log)) === warmUpRecords + records };
 }
 
 /** Every record with its key and headers, as capture writes it; batches of each partition in turn. */
-async function append(writer: Writer, partitions: readonly string[], values: readonly Buffer[], records: number): Promise<void> {
+async function append(
+  writer: Writer,
+  partitions: readonly string[],
+  values: readonly Buffer[],
+  { from, to }: { readonly from: number; readonly to: number },
+): Promise<void> {
   const spare: RecordBatchBuilder[] = [];
   const pending: Promise<void>[] = [];
   const headers = EncodedHeaders.of(writer.term, 1_000_000, 'a1b2c3d4');
   const prefix = versionPrefix({ epoch: 1, file: 1, offset: 4 });
-  for (let n = 0; n < records;) {
+  for (let n = from; n < to;) {
     const appends: Append[] = [];
     for (const partition of partitions) {
       const batch = spare.pop() ?? new RecordBatchBuilder();
-      for (; n < records && batch.bytes < batchBytes; n += 1) {
+      for (; n < to && batch.bytes < batchBytes; n += 1) {
         headers.version = versionOf(prefix, n, 2);
         batch.add(1_700_000_000_000, Buffer.from(`{"id":${n}}`), values[n % values.length] as Buffer, headers, 'gtid:1');
       }

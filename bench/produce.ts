@@ -25,8 +25,13 @@ export interface ProduceTask extends Case {
   readonly url: string;
   /** A file with one value a line. */
   readonly payloads: string;
+  /** Come first and do not count: connections, metadata and compiled code are there for both. */
+  readonly warmUpRecords: number;
+  /** That count. */
   readonly records: number;
 }
+
+const warmUpRecords = 50_000;
 
 export interface Produced {
   /** Records a second. */
@@ -65,7 +70,7 @@ export async function produceFigures({ url, scale, holdsFloors, say, add }: Prod
       const peers: number[] = [];
       for (const [turn, who] of turns.entries()) {
         // Each run has topics of its own: what lies there already must not slow down the one that comes later.
-        const task: ProduceTask = { ...each, name: `${each.name}-${turn}`, url, payloads, records };
+        const task: ProduceTask = { ...each, name: `${each.name}-${turn}`, url, payloads, warmUpRecords, records };
         if (who === 'peer') peers.push(await say.during(`reference: ProducerPerformance, ${each.name}`, () => peerRate(task)));
         else ours.push(await say.during(`produce, ${each.name}`, () => produce(task)));
       }
@@ -86,8 +91,8 @@ export async function produceFigures({ url, scale, holdsFloors, say, add }: Prod
 
 const produce = (task: ProduceTask): Promise<Produced> => inChild(new URL('produce-process.ts', import.meta.url), 'the producer', task);
 
-/** Records a second, as it says itself; tuned as its users do. */
-async function peerRate({ url, name, partitions, compression, payloads, records }: ProduceTask): Promise<number> {
+/** Records a second behind its warm-up, as it says itself; tuned as its users do. */
+async function peerRate({ url, name, partitions, compression, payloads, records, warmUpRecords: warmUp }: ProduceTask): Promise<number> {
   const topic = `peer-${name}`;
   await run(
     await kafkaTool('org.apache.kafka.tools.TopicCommand', [
@@ -113,7 +118,9 @@ async function peerRate({ url, name, partitions, compression, payloads, records 
     '--topic',
     topic,
     '--num-records',
-    String(records),
+    String(warmUp + records),
+    '--warmup-records',
+    String(warmUp),
     '--throughput',
     '-1',
     '--payload-file',
@@ -122,10 +129,15 @@ async function peerRate({ url, name, partitions, compression, payloads, records 
     ...properties,
   ];
   const said = await run(await kafkaTool('org.apache.kafka.tools.ProducerPerformance', args));
-  const rate = /^\d+ records sent, ([\d.]+) records\/sec/gm;
-  const last = [...said.matchAll(rate)].at(-1)?.[1];
-  if (last === undefined) throw new Error(`ProducerPerformance said no rate:\n${said.slice(-500)}`);
-  return Number(last);
+  const rate = steadyRateIn(said);
+  if (rate === undefined) throw new Error(`ProducerPerformance said no rate behind its warm-up:\n${said.slice(-500)}`);
+  return rate;
+}
+
+/** Its last line about what came behind the warm-up; what it says of the whole run has its start in it. */
+export function steadyRateIn(said: string): number | undefined {
+  const last = [...said.matchAll(/^\d+ steady state records sent, ([\d.]+) records\/sec/gm)].at(-1)?.[1];
+  return last === undefined ? undefined : Number(last);
 }
 
 /** What Debezium's envelope of a small order looks like, about 500 bytes, no two alike. */

@@ -56,17 +56,22 @@ const heads = ['', 'reached', 'floor here', 'CPU of Crossfade', 'memory', 'again
 export function performanceText(figures: readonly Figure[], machine: Machine): string {
   const groups = Map.groupBy(figures, ({ name }) => name.slice(0, name.lastIndexOf('.')));
   const rows = [...groups].map(([prefix, group]) => rowOf(titleOf(prefix), group));
-  const missed = figures.filter(({ ok }) => !ok).length;
   const { cores, model, memoryGb, node, day } = machine;
   return [
-    `${day}: ${cores} cores (${model}), ${memoryGb} GB, Node ${node}; all servers, the tool and its load on these cores. ${
-      missed === 0
-        ? 'Every result was proven right and every floor held.'
-        : `**✗ marks what missed its floor or was proven wrong: ${missed}.**`
-    }`,
+    `${day}: ${cores} cores (${model}), ${memoryGb} GB, Node ${node}; all servers, the tool and its load on these cores. ${verdictOf(figures)}`,
     tableOf([heads, ...rows]),
     leftOut,
   ].join('\n\n');
+}
+
+function verdictOf(figures: readonly Figure[]): string {
+  const [held, missed] = [true, false].map((ok) => figures.filter((each) => each.floor !== null && each.isRight && each.ok === ok).length);
+  const lacking = figures.filter(({ lacksFloor }) => lacksFloor).length;
+  const wrong = figures.filter(({ isRight }) => !isRight).length;
+  const counts = `of the floors ${held} held, ${missed} missed, ${lacking} not set`;
+  if (figures.every(({ ok }) => ok)) return `Every result was proven right; ${counts}.`;
+  const also = wrong === 0 ? '' : `; ${wrong} figures were proven wrong`;
+  return `**✗ marks what missed its floor, has none because its reference was not at hand, or was proven wrong: ${counts}${also}.**`;
 }
 
 function rowOf(title: string, group: readonly Figure[]): readonly string[] {
@@ -76,15 +81,17 @@ function rowOf(title: string, group: readonly Figure[]): readonly string[] {
     return found && `${grouped(found.value)} ${found.unit}`;
   };
   const main = named('rate') ?? named('p99');
-  const reached = named('p99') ? `p50 ${valueOf('p50')}, p99 ${valueOf('p99')}, max ${valueOf('max')}` : valueOf('rate');
-  const floor = typeof main?.floor === 'number' ? `${lessIsBetter(main.unit) ? '≤' : '≥'} ${grouped(main.floor)}` : '';
+  const rate = [valueOf('rate'), named('first_row') && `first row after ${valueOf('first_row')}`].filter(Boolean).join(', ');
+  const reached = named('p99') ? `p50 ${valueOf('p50')}, p99 ${valueOf('p99')}, max ${valueOf('max')}` : rate;
+  const bound = main && typeof main.floor === 'number' ? `${lessIsBetter(main.unit) ? '≤' : '≥'} ${grouped(main.floor)}` : '';
+  const floor = main?.lacksFloor ? 'could not be set' : bound;
   const isOk = group.every(({ ok }) => ok);
   const compared = main && main.ratio !== null ? `${main.ratio} × ${main.against}` : ownTimeOf(named('commit_p99'));
   const servers = (['source', 'broker', 'target'] as const)
     .map((server) => [{ source: 'MySQL', broker: 'Kafka', target: 'Postgres' }[server], named(`${server}_cpu`)?.value] as const)
     .flatMap(([server, us]) => (us === undefined ? [] : [`${server} ${us}`]));
   const cpu = named('cpu') ? `${named('cpu')?.value} µs${servers.length > 0 ? `; ${servers.join(', ')}` : ''}` : '';
-  return [`${isOk ? '' : '✗ '}${title}`, reached ?? '', floor, cpu, valueOf('rss') ?? '', compared];
+  return [`${isOk ? '' : '✗ '}${title}`, reached, floor, cpu, valueOf('rss') ?? '', compared];
 }
 
 const ownTimeOf = (commit: Figure | undefined) => (commit ? `of it MySQL's own commit: p99 ${grouped(commit.value)} ms` : '');
@@ -97,6 +104,8 @@ function tableOf(rows: readonly (readonly string[])[]): string {
   return [line(head), rule, ...body.map(line)].join('\n');
 }
 
-const leftOut = `**bulk** is 1,000,000 rows of 10 columns in inserts of 1,000 rows, **oltp** 282,875 changes (64 % insert, 27 % update, 9 % delete) in transactions of 1 to 5; one table, one partition, logs compressed with zstd level 1. CPU is per change, in user and kernel, of all threads; memory is the process's highest resident set. Capture is timed from the first row to the last one's durability, apply from the first delivery to the last commit, with progress in each transaction; the whole way from the first visible row of a backlog to the last. Latency counts from sending the INSERT, so MySQL's own commit is in it; it begins 5 s after the first visible row, in a Postgres that has log files to write on. Every run is checked: the log's records are counted; count, sums and one ordered hash of the whole table are compared on both sides. Floors were set on a faster machine and are scaled by what \`mysqlbinlog --raw\` or psql's COPY + upsert reach here in the same run.
+const leftOut = `**bulk** is 1,000,000 rows of 10 columns in inserts of 1,000 rows, **oltp** 282,875 changes (64 % insert, 27 % update, 9 % delete) in transactions of 1 to 5; one table, one partition, logs compressed with zstd level 1. CPU is per change, in user and kernel, of all threads; memory is the process's highest resident set. Capture is timed from the first row to the last one's durability, apply from the first delivery to the last commit, with progress in each transaction. The whole way is \`crossfade run\` with a backlog that was there before: timed, with the CPU of all, from the moment capture streams to the visibility of the last change, all changes counted; MySQL is held until the service has claimed its partitions, so the start of the program is not in it. Latency counts from sending the INSERT, so MySQL's own commit is in it; it begins 15 s after the first visible row, in short transactions of 5 rows on a connection for every 100 rows a second, in a Postgres that has log files to write on. Floors were set on a faster machine and are scaled by what \`mysqlbinlog --raw\` or psql's COPY + upsert reach here in the same run.
 
-**Left out:** networks between the servers, TLS, Kafka with replicas or several brokers, several workers or services, Redis, wide tables, secondary indexes and foreign keys in the target, transforms, data that compresses worse than this (real data does), slow disks, MariaDB, and runs of hours. One run each, on a machine whose equal runs differ by up to 30 %: the ratios say more than the rates.`;
+**How often:** capture, apply, the whole way and latency once each; decoding is the best of 3 of either reader, producing the median of 4 runs of either producer after 50,000 records that do not count, \`mysqlbinlog\` the better of 2, psql the median of 3, each behind a checkpoint. **Checked:** of apply, the whole way and latency, count, sums and one ordered hash of the whole table on both sides; capture's log by the number of its records and by the table that apply makes of it; of decoding, one hash of all rows, in a run that is not timed; of producing, only the number of records.
+
+**Left out:** networks between the servers, TLS, Kafka with replicas or several brokers, several workers or services, Redis, wide tables, secondary indexes and foreign keys in the target, transforms, data that compresses worse than this (real data does), slow disks, MariaDB, and runs of hours. Equal runs on one machine differ by up to 30 %: the ratios say more than the rates.`;

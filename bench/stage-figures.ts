@@ -4,11 +4,10 @@ import { type AddFigure, adder, addMemory, type Bench, configFor, isProven } fro
 import { benchService } from './config-file.ts';
 import { changesOf, recordsOf, rowsOf } from './data-set.ts';
 import { runEndToEnd } from './end-to-end.ts';
-import { applyFloor, captureFloor, endToEndFloor } from './floors.ts';
+import { applyFloor, captureFloor, endToEndFloor, floorBy } from './floors.ts';
 import type { Loaded } from './load.ts';
 import { binlogTransport, copyAndUpsert, type Reference } from './peers.ts';
 import type { FigureName, LogKind } from './plan.ts';
-import { cpuUsOf } from './process-meter.ts';
 import { type FromStage, runStage } from './stage.ts';
 import { emptyTarget } from './target.ts';
 
@@ -36,7 +35,7 @@ export async function logFigures(bench: Bench, loaded: Loaded, log: LogKind): Pr
 async function captureFigures(bench: Bench, loaded: Loaded, log: LogKind, captured: FromStage): Promise<void> {
   const { set } = loaded;
   const reference = await transport(bench, loaded);
-  const floor = reference && captureFloor(log, set.name, reference.value);
+  const floor = floorBy(reference, (here) => captureFloor(log, set.name, here));
   addStage(adder(bench, `mysql_to_${log}.${set.name}`), captured, changesOf(set), { reference, floor });
 }
 
@@ -48,7 +47,8 @@ async function applyFigures(bench: Bench, loaded: Loaded, log: LogKind, apply: (
   const isRight = await isProven(bench, loaded);
   const peer = await upsert(bench, loaded);
   const add = adder(bench, `${log}_to_postgres.${set.name}`);
-  addStage(add, applied, changesOf(set), { reference: peer, isRight, floor: peer && applyFloor(set.name, peer.value) });
+  const floor = floorBy(peer, (here) => applyFloor(set.name, here));
+  addStage(add, applied, changesOf(set), { reference: peer, isRight, floor });
   // The reference has one statement a row of the end state, so only without updates and deletes are the two the same work.
   const reference = peer?.cpuUs === undefined ? undefined : { name: peer.name, value: peer.cpuUs };
   add('target_cpu', cpuUs / changesOf(set), 'µs/change', { reference });
@@ -60,25 +60,24 @@ function addStage(add: AddFigure, stage: FromStage, changes: number, more: Param
   addMemory(add, stage.rssMb);
 }
 
-const cpuOf = (pid: number | undefined) => (pid === undefined ? 0 : cpuUsOf(pid));
-
 async function endToEndFigures(bench: Bench, loaded: Loaded, log: LogKind): Promise<void> {
   const { set } = loaded;
   const { client, stack, kafka, postgresUrl, say } = bench;
   using config = configFor(bench, loaded, log, `all_${set.name}`);
   await emptyTarget(client, set.table);
-  const pids = { source: stack.servers.mysql.pid, broker: log === 'kafka' ? kafka?.servers.kafka.pid : undefined };
-  const before = { source: cpuOf(pids.source), broker: cpuOf(pids.broker) };
-  const work = () => say.during(`MySQL → ${log} log → Postgres, ${set.name}`, () => runEndToEnd(config.folder, client, set));
-  const { answer: result, cpuUs } = await meterBackends(postgresUrl, 'crossfade %', work);
-  const used = { source: cpuOf(pids.source) - before.source, target: cpuUs, broker: cpuOf(pids.broker) - before.broker };
+  const backlog = { folder: config.folder, client, set, source: stack.servers.mysql };
+  const broker = log === 'kafka' ? kafka?.servers.kafka : undefined;
+  const work = () => say.during(`MySQL → ${log} log → Postgres, ${set.name}`, () => runEndToEnd({ ...backlog, broker }));
+  const { answer: result, cpuUs: targetCpuUs } = await meterBackends(postgresUrl, 'crossfade %', work);
   const isRight = await isProven(bench, loaded);
   const reference = await upsert(bench, loaded);
   const add = adder(bench, `end_to_end_${log}.${set.name}`);
-  const floor = reference && endToEndFloor(log, set.name, reference.value);
+  const floor = floorBy(reference, (here) => endToEndFloor(log, set.name, here));
   add('rate', result.changesPerSecond, 'changes/s', { reference, isRight, floor });
-  add('cpu', result.cpuUsPerChange, 'µs/change');
-  for (const [name, us] of Object.entries(used)) if (us > 0) add(`${name}_cpu`, us / changesOf(set), 'µs/change');
+  const { crossfade, source, broker: brokers } = result.cpuUs;
+  add('cpu', crossfade, 'µs/change');
+  const servers = { source, target: targetCpuUs / changesOf(set), broker: brokers };
+  for (const [name, us] of Object.entries(servers)) if (us > 0) add(`${name}_cpu`, us, 'µs/change');
   addMemory(add, result.rssMb);
   add('first_row', result.firstRowSeconds, 's');
 }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { DemoArguments } from './arguments.ts';
 import { compareShop, type Verdict } from './compare.ts';
-import { makeFolder, writeConfiguration } from './folder.ts';
+import { makeFolder, shopServices, writeConfiguration } from './folder.ts';
 import { LagMeter } from './lag-meter.ts';
 import { Pipeline } from './pipeline.ts';
 import { neverQuiet } from './quiet.ts';
@@ -32,7 +32,7 @@ export async function runDemo(options: DemoArguments, signal: AbortSignal): Prom
   const tables = await createTargetTables(folder.path, serviceDatabase, urls.postgres);
   say(`demo: executed the ${tables} statements of ./crossfade check --statements --only orders in Postgres`);
   await checkEverything(folder.path);
-  say('demo: ./crossfade check finds nothing to mend; now ./crossfade run, and the shop opens');
+  say('demo: ./crossfade check finds nothing to mend; now ./crossfade run; the shop opens when both services are ready');
   if (signal.aborted) return 130;
   return await show({ options, signal, terminal, stack, urls, folder: folder.path });
 }
@@ -58,7 +58,8 @@ async function show({ options, signal, terminal, stack, urls, folder }: Scene): 
       (pulse) => sides.revisionOf(pulse.sku),
     ),
   };
-  const onEvent = (text: string) => stage.event(text);
+  let stage: Stage | undefined;
+  const onEvent = (text: string) => (stage ? stage.event(text) : terminal.say(text));
   const pipeline = new Pipeline(folder, onEvent);
   const workload = new Workload({
     url: urls.mysql,
@@ -67,11 +68,11 @@ async function show({ options, signal, terminal, stack, urls, folder }: Scene): 
     onPulse: (pulse) => Object.values(meters).forEach((meter) => meter.add(pulse)),
     onEvent,
   });
-  const stage = new Stage({ terminal, stack, folder, pipeline, workload, sides, meters, seconds: options.seconds });
   pipeline.onPid = (pid) => workload.guard([pid]);
+  if (!(await isReady(pipeline, terminal, signal))) return 130;
+  stage = new Stage({ terminal, stack, folder, pipeline, workload, sides, meters, seconds: options.seconds });
   const watch = new AbortController();
   workload.start();
-  pipeline.start();
   const keeper = new Keeper(stack, onEvent);
   const watching = [...Object.values(meters).map((meter) => meter.run(watch.signal)), stage.run(watch.signal, keeper)];
   const { postgres, redis } = stack.servers;
@@ -110,6 +111,20 @@ async function show({ options, signal, terminal, stack, urls, folder }: Scene): 
     if (signal.aborted)
       terminal.say(`stopped after ${workload.counts.changes.toLocaleString('en-US')} changes; the servers and ${folder} are removed`);
   }
+}
+
+/** What nobody could apply yet would count as lag. False when a person has stopped it meanwhile. */
+async function isReady(pipeline: Pipeline, terminal: Terminal, signal: AbortSignal): Promise<boolean> {
+  pipeline.start();
+  try {
+    const claimed = () => Promise.race([pipeline.claimed(shopServices, signal), pipeline.failed]);
+    await neverQuiet((text) => terminal.say(text), 'demo: crossfade connects and claims its partitions', claimed);
+  } catch (error) {
+    await pipeline.stop();
+    throw error;
+  }
+  if (signal.aborted) await pipeline.stop();
+  return !signal.aborted;
 }
 
 async function untilOver(seconds: number | undefined, signal: AbortSignal): Promise<void> {

@@ -53,6 +53,9 @@ export function writeConfiguration(folder: string, urls: SideUrls, startGtid: st
   writeFileSync(join(folder, 'crossfade.yaml'), configuration(urls, startGtid, broker));
 }
 
+/** The services of the file below. */
+export const shopServices: readonly string[] = ['orders', 'storefront'];
+
 /** The file that a person would write, with the place before the shop's first row as its start; without a broker the log is embedded. */
 export function configuration(urls: SideUrls, startGtid: string, broker?: string): string {
   return `# Written by npm run demo. The whole reference: ./crossfade config reference

@@ -19,7 +19,9 @@ export class LagMeter {
   readonly #recent: { readonly atMs: number; readonly lagMs: number }[] = [];
   readonly #all: number[] = [];
   /** Nothing waited any more for the first time: what came before is the start, not the lag of a pipeline at work. */
-  #hasCaughtUp = false;
+  #caughtUpMs: number | undefined;
+  #firstMs: number | undefined;
+  #longestMs = 0;
   /** Changes of the source up to the newest pulse that arrived. */
   appliedChanges = 0;
 
@@ -29,6 +31,7 @@ export class LagMeter {
   }
 
   add(pulse: Pulse): void {
+    this.#firstMs ??= pulse.committedAtMs;
     this.#waiting.push(pulse);
   }
 
@@ -56,10 +59,11 @@ export class LagMeter {
       const pulse = this.#waiting.shift() as Pulse;
       const lagMs = Math.max(0, nowMs - pulse.committedAtMs);
       this.#recent.push({ atMs: nowMs, lagMs });
-      if (this.#hasCaughtUp) this.#all.push(lagMs);
+      if (this.#caughtUpMs === undefined) this.#longestMs = Math.max(this.#longestMs, lagMs);
+      else this.#all.push(lagMs);
       this.appliedChanges = Math.max(this.appliedChanges, pulse.changes);
     }
-    if (this.#waiting.length === 0) this.#hasCaughtUp = true;
+    if (this.#waiting.length === 0) this.#caughtUpMs ??= nowMs;
   }
 
   /** The age of the oldest commit that is not visible yet; undefined when none waits. */
@@ -89,6 +93,13 @@ export class LagMeter {
   /** Over the whole run, from when it had caught up with the start. */
   overall(quantile: number): number | undefined {
     return percentile(this.#all, quantile);
+  }
+
+  /** What {@link overall} leaves out: how long the start took to be caught up with, and the longest lag in it; undefined before the first commit. */
+  start(): { readonly seconds: number | undefined; readonly longestMs: number } | undefined {
+    if (this.#firstMs === undefined) return undefined;
+    const seconds = this.#caughtUpMs === undefined ? undefined : (this.#caughtUpMs - this.#firstMs) / 1000;
+    return { seconds, longestMs: seconds === undefined ? Math.max(this.#longestMs, this.#oldestMs() ?? 0) : this.#longestMs };
   }
 
   get isWaiting(): boolean {

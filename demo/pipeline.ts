@@ -68,6 +68,17 @@ export class Pipeline {
     this.#onEvent(`crossfade ${wasKilled ? 'was killed' : `ended with code ${child.exitCode}`}, started again as ${this.pid}`);
   }
 
+  /** Until each of these services has claimed its partitions, for the first time; gives up quietly with the signal. */
+  async claimed(services: readonly string[], signal: AbortSignal): Promise<void> {
+    const claims = (line: string) =>
+      services.filter((name) => line.includes('"partitions claimed"') && line.includes(`"service":"${name}"`));
+    while (!signal.aborted) {
+      const lines = readFileSync(join(this.#folder, logName), 'utf8').split('\n');
+      if (new Set(lines.flatMap(claims)).size === services.length) return;
+      await sleep(200, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
   logTail(lines: number): string {
     try {
       const all = readFileSync(join(this.#folder, logName), 'utf8').trimEnd().split('\n');

@@ -21,7 +21,7 @@ export function summaryLines({ seconds, counts, restarts, meters, drainSeconds, 
     `${count(counts.changes)} changes in ${count(counts.transactions)} transactions in ${count(seconds)} s, ${count(counts.changes / Math.max(1, seconds))} a second;`,
     `${count(counts.rollbacks)} transactions were rolled back and must not be seen.`,
     ...(restarts > 0 ? [`crossfade was started again ${restarts} time${restarts === 1 ? '' : 's'}.`] : []),
-    ...Object.entries(meters).map(([target, meter]) => lagLine(target, meter)),
+    ...Object.entries(meters).flatMap(([target, meter]) => lagLines(target, meter)),
     ...(isEqual(verdicts) ? [`Everything had arrived ${drainSeconds.toFixed(1)} s after the last commit.`] : []),
     '',
     row('table', 'in', 'MySQL', 'target', 'equal'),
@@ -40,11 +40,19 @@ export function summaryLines({ seconds, counts, restarts, meters, drainSeconds, 
   return lines;
 }
 
-function lagLine(target: string, meter: LagMeter): string {
+/** A start that anybody would notice is named, since the percentiles leave it out. */
+const shortStartSeconds = 1;
+
+function lagLines(target: string, meter: Pick<LagMeter, 'overall' | 'start'>): string[] {
+  const start = meter.start();
+  if (start === undefined) return [`Lag to ${target}: nothing measured.`];
   const p50 = meter.overall(0.5);
   const p99 = meter.overall(0.99);
-  if (p50 === undefined || p99 === undefined) return `Lag to ${target}: nothing measured.`;
-  return `Commit to visible in ${target}: p50 ${milliseconds(p50)}, p99 ${milliseconds(p99)}.`;
+  if (p50 === undefined || p99 === undefined) return [`Lag to ${target}: never caught up, oldest ${milliseconds(start.longestMs)}.`];
+  const figures = `Commit to visible in ${target}: p50 ${milliseconds(p50)}, p99 ${milliseconds(p99)}`;
+  const { seconds = 0, longestMs } = start;
+  if (seconds < shortStartSeconds) return [`${figures}.`];
+  return [`${figures},`, `  from second ${Math.ceil(seconds)} on; before, up to ${milliseconds(longestMs)}.`];
 }
 
 const row = (table: string, target: string, source: string, found: string, equal: string) =>

@@ -32,7 +32,30 @@ function nativeCrc32c(): ((bytes: Uint8Array) => number) | undefined {
 const asBuffer = (bytes: Uint8Array) => (Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 
 const compressOptions = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+/** Of the output at once, where nobody knows how much it is, and at most. */
 const unknownSizeBytes = 1024 * 1024;
+const largestChunkBytes = 8 * 1024 * 1024;
+const roomBytes = 64;
+
+/** What a zstd frame says of its own length; 0 where it says nothing. Not to be trusted: it only sizes the output's pieces. */
+function saidBytes(frame: Uint8Array): number {
+  const bytes = asBuffer(frame);
+  if (bytes.length < 9 || bytes.readUInt32LE(0) !== 0xfd2fb528) return 0;
+  const descriptor = bytes[4] as number;
+  const isOneSegment = (descriptor & 0x20) !== 0;
+  const at = 5 + (isOneSegment ? 0 : 1) + ([0, 1, 2, 4][descriptor & 3] as number);
+  const form = descriptor >> 6;
+  if (at + 4 > bytes.length) return 0;
+  if (form === 2) return bytes.readUInt32LE(at);
+  if (form === 1) return bytes.readUInt16LE(at) + 256;
+  return form === 0 && isOneSegment ? (bytes[at] as number) : 0;
+}
+
+/** A chunk of a megabyte for each batch of a few rows would keep the collector busy, and fifty times the memory in hand. */
+function chunkBytes(frame: Uint8Array): number {
+  const said = saidBytes(frame);
+  return said === 0 ? unknownSizeBytes : Math.min(largestChunkBytes, said + roomBytes);
+}
 
 /** `expectedBytes` 0 means unknown; otherwise it sizes the output at once (many small chunks cost a fifth of apply's speed) and bounds it. */
 export const codec: Codec = {
@@ -41,6 +64,6 @@ export const codec: Codec = {
   decompress: (bytes, expectedBytes) =>
     zstdDecompressSync(
       bytes,
-      expectedBytes > 0 ? { chunkSize: expectedBytes + 64, maxOutputLength: expectedBytes } : { chunkSize: unknownSizeBytes },
+      expectedBytes > 0 ? { chunkSize: expectedBytes + roomBytes, maxOutputLength: expectedBytes } : { chunkSize: chunkBytes(bytes) },
     ),
 };

@@ -14,6 +14,24 @@ const durationSchema = z
   })
   .refine((seconds) => seconds >= 1, 'must be 1s or more: an idle source shows that it is there every two seconds by default');
 
+/** Ports that `fetch` sends nothing to, whoever listens there. */
+const portsOfOthers: ReadonlySet<number> = new Set([
+  1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110, 111, 113, 115, 117,
+  119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636,
+  989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+]);
+
+/** What stands in an address as user and password can be read as such. */
+function isDecodable(text: string): boolean {
+  const { username = '', password = '' } = URL.parse(text) ?? {};
+  try {
+    decodeURIComponent(`${username}${password}`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const lagSettings = {
   objective: durationSchema
     .describe(
@@ -23,7 +41,14 @@ const lagSettings = {
   alert: z
     .string()
     .refine((text) => /^https?:$/.test(URL.parse(text)?.protocol ?? ''), 'must be an http:// or https:// address')
-    .describe('The webhook that breach and recovery are sent to, as JSON by POST. It is never logged.')
+    .refine(
+      (text) => !portsOfOthers.has(Number(URL.parse(text)?.port ?? 0)),
+      'must have a port that no request is kept from: this one belongs to another protocol (https://fetch.spec.whatwg.org/#port-blocking)',
+    )
+    .refine(isDecodable, 'must have a user and a password in which a % is written as %25')
+    .describe(
+      'The webhook that breach and recovery are sent to, as JSON by POST; a user and password in it as `Authorization: Basic`. It is never logged.',
+    )
     .optional(),
 };
 

@@ -7,18 +7,19 @@ import { makeTransform } from '../transforms/all.ts';
 import { codec } from './codec.ts';
 import type { Config, ServiceConfig } from './config.ts';
 import type { Target, TargetKind, TargetSettings } from './config-targets.ts';
-import type { TableId } from './core/change.ts';
+import { type TableId, tableName } from './core/change.ts';
 import { asCrossfadeError, CrossfadeError } from './core/errors.ts';
 import type { Log, PartitionId, StreamSpec } from './core/log-port.ts';
 import { partitionsOf } from './core/partition.ts';
 import type { Logger } from './core/ports.ts';
 import type { PoisonPolicy } from './core/quarantine-port.ts';
-import type { Mapping, Sink } from './core/sink-port.ts';
+import type { AppliedByOther, Mapping, Sink } from './core/sink-port.ts';
 import type { Source } from './core/source-port.ts';
 import { applySession } from './runtime/apply.ts';
 import { captureSession } from './runtime/capture.ts';
+import { ClaimNews } from './runtime/claim-news.ts';
 import type { Part } from './runtime/daemon.ts';
-import { type AppliedBefore, refuseSecondLog } from './runtime/new-log.ts';
+import { type AppliedBefore, refuseOtherPipelines, refuseSecondLog } from './runtime/new-log.ts';
 import { type LoopState, runLoop } from './runtime/loop.ts';
 import type { ApplyMeters, CaptureMeters, StateMeters } from './runtime/meters.ts';
 import { TroubleNote } from './runtime/trouble.ts';
@@ -46,10 +47,12 @@ export async function openLog(config: Config, streams: readonly StreamSpec[], lo
   const { openSqliteLog } = await import('../connectors/sqlite/log.ts');
   // A service that has never run yet must hold back retention too.
   const groups = config.services.map((service) => ({ name: service.name, topics: service.streams.map(({ topic }) => topic) }));
-  return openSqliteLog(config.log.settings, { ...options, groups });
+  const appendThread = new URL('./log-thread.ts', import.meta.url);
+  return openSqliteLog(config.log.settings, { ...options, groups, appendThread });
 }
 
-export function openSink(config: Config, service: ServiceConfig, logger: Logger): Promise<Sink> {
+/** `stop`: of the session that works with it, which must not wait for a target that does not answer once it is to end. */
+export function openSink(config: Config, service: ServiceConfig, logger: Logger, stop?: AbortSignal): Promise<Sink> {
   const { name, onPoison, streams } = service;
   const partitions = streams.flatMap(partitionsOf);
   return openTarget(service.target, {
@@ -59,6 +62,11 @@ export function openSink(config: Config, service: ServiceConfig, logger: Logger)
     logger,
     onPoison,
     partitions,
+    partitionsOf: (source) => {
+      const stream = config.routing.get(tableName(source));
+      return stream === undefined ? [] : partitionsOf(stream);
+    },
+    stop,
   });
 }
 
@@ -69,6 +77,8 @@ interface SinkOptions {
   readonly logger: Logger;
   readonly onPoison: PoisonPolicy;
   readonly partitions: readonly PartitionId[];
+  readonly partitionsOf: (source: TableId) => readonly PartitionId[];
+  readonly stop: AbortSignal | undefined;
 }
 
 /** A kind without its opener does not compile. */
@@ -86,24 +96,32 @@ export function mappingsOf(service: ServiceConfig): Mapping[] {
 }
 
 /**
- * Throws where a target was filled through another log of this pipeline. Who names the start has decided, and no target is
- * asked; else each must answer, since guessing would lose rows: one that is away is waited for.
+ * Throws where a target was filled through another log of this pipeline, or by another pipeline. Who names the start has
+ * decided, and no target is asked; else each must answer, since guessing would lose rows: one that is away is waited for.
  */
-export async function expectFirstLog(config: Config, logger: Logger): Promise<void> {
+export async function expectFirstLog(config: Config, logger: Logger, stop?: AbortSignal): Promise<void> {
   if (config.source.settings.start !== undefined) return;
   const applied = config.services.map(async (service): Promise<AppliedBefore> => {
     try {
-      await using sink = await openSink(config, service, logger);
-      return { service: service.name, progress: await sink.progress() };
+      await using sink = await openSink(config, service, logger, stop);
+      const progress = await sink.progress();
+      return { service: service.name, progress, others: progress.size > 0 ? [] : await sink.appliedByOthers() };
     } catch (thrown) {
       throw unasked(service.name, asCrossfadeError(thrown));
     }
   });
-  refuseSecondLog(await Promise.all(applied), startLineAfter);
+  const all = await Promise.all(applied);
+  refuseSecondLog(all, startLineAfter);
+  refuseOtherPipelines(all, startLineAfter);
+}
+
+/** What `check` says of one service before a log begins: the refusal that {@link expectFirstLog} would throw. */
+export function refuseForeign(service: ServiceConfig, others: readonly AppliedByOther[]): void {
+  refuseOtherPipelines([{ service: service.name, progress: new Map(), others }], startLineAfter);
 }
 
 function unasked(service: string, { code, fault, message, remedy, cause, scope }: CrossfadeError): CrossfadeError {
-  const why = `a new log begins only when every target has said that this pipeline never filled it, and service ${service} did not`;
+  const why = `a new log begins only when every target has said that neither this pipeline nor another filled it, and service ${service} did not`;
   const way = 'A "start" under source.mysql in the configuration begins without asking.';
   return new CrossfadeError({
     code,
@@ -128,7 +146,7 @@ export function capturePart(config: Config, meters: CaptureMeters, { logger, sta
     meters,
     openSource: () => openSource(config, logger),
     openLog: (stop?: AbortSignal) => openLog(config, config.streams, logger, stop),
-    beforeNewLog: () => expectFirstLog(config, logger),
+    beforeNewLog: (stop: AbortSignal) => expectFirstLog(config, logger, stop),
   };
   return loopPart('capture', { logger, state, openLog: parts.openLog }, (options) => runLoop((run) => captureSession(parts, run), options));
 }
@@ -141,7 +159,8 @@ export function applyPart(config: Config, service: ServiceConfig, meters: ApplyM
     logger,
     meters,
     openLog: (stop?: AbortSignal) => openLog(config, service.streams, logger, stop),
-    openSink: () => openSink(config, service, logger),
+    openSink: (stop?: AbortSignal) => openSink(config, service, logger, stop),
+    claims: new ClaimNews(),
   };
   return loopPart(`apply ${service.name}`, { logger, state, openLog: parts.openLog }, (options) =>
     runLoop((run) => applySession(parts, run), options),

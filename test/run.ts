@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { skipsOf, type TestResult } from './support/allowed-skips.ts';
+import { extentText, longer } from './support/extent.ts';
 
 interface RunnerResult {
   readonly numPassedTests: number;
@@ -18,18 +19,6 @@ interface RunnerResult {
 }
 
 const everything = ['unit', 'simulation', 'contract', 'integration', 'chaos'];
-/** What the long run repeats, with more of it; each of these variables may be set from outside. */
-const longer: Record<string, string> = {
-  CHAOS_KILLS: '20',
-  CHAOS_BULK_ROWS: '200000',
-  CHAOS_MINUTES: '10',
-  CHAOS_STALL_SECONDS: '600',
-  CHAOS_AWAY_SECONDS: '120',
-  SIMULATION_HISTORIES: '5000',
-  FUZZ_MUTATIONS: '1000000',
-  MEMORY_ROWS: '2000000',
-  TYPED_VALUES: '10000',
-};
 const longProjects = ['simulation', 'integration', 'chaos'];
 
 const { values, positionals } = parseArgs({
@@ -52,15 +41,7 @@ const startedMs = Date.now();
 /** Chaos on both logs, each for as long as it is promised, takes hours. */
 const minutes = Number(values.minutes ?? (values.long ? 360 : 60));
 
-console.log(
-  `tests: ${projects.join(', ')}${
-    values.long
-      ? ` with ${Object.keys(longer)
-          .map((name) => `${name}=${env[name]}`)
-          .join(' ')}`
-      : ''
-  }`,
-);
+console.log(`tests: ${projects.join(', ')}${extentText(values.long, process.env)}`);
 const exitCode = await run();
 const result = await readFile(outcome, 'utf8')
   .then((text) => JSON.parse(text) as RunnerResult)
@@ -72,7 +53,7 @@ if (result === undefined) {
   console.log('0 passed, 1 failed');
   process.exitCode = 1;
 } else {
-  console.log(`tests: ${projects.join(', ')} took ${seconds} s`);
+  console.log(`tests: ${projects.join(', ')} took ${seconds} s${extentText(values.long, process.env)}`);
   // A suite that fails outside of its tests (a hook, an import) counts as one failure: it must never look green.
   const failed = result.numFailedTests === 0 && (exitCode !== 0 || !result.success) ? 1 : result.numFailedTests;
   const skips = skipsOf(result.testResults, env);

@@ -45,15 +45,17 @@ export function columnTransform(
 function changed(event: ChangeEvent, { schema, columns, row }: Plan): ChangeEvent {
   const moved = reshaped(event, schema, columns);
   if (moved !== undefined) return moved;
+  const { version, committedAtUs, transactionId } = event;
+  const common = { schema, version, committedAtUs, transactionId };
   switch (event.op) {
     case 'update':
-      return { ...event, schema, before: row(event.before), after: row(event.after) };
+      return { op: event.op, ...common, before: row(event.before), after: row(event.after) };
     case 'delete':
-      return { ...event, schema, before: row(event.before) };
+      return { op: event.op, ...common, before: row(event.before) };
     case 'truncate':
-      return { ...event, schema };
+      return { op: event.op, ...common };
     default:
-      return { ...event, schema, after: row(event.after) };
+      return { op: event.op, ...common, after: row(event.after) };
   }
 }
 

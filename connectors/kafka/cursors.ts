@@ -3,7 +3,7 @@ import { aheadOfLog, lostHistory } from '../../src/core/log-errors.ts';
 import type { Delivery, LogRecord, PartitionId, ReadPlaces } from '../../src/core/log-port.ts';
 import { topicOf } from '../../src/core/partition.ts';
 import type { Codec } from '../../src/core/record-batch.ts';
-import { decodeRecordBatch } from '../../src/core/record-batch-reader.ts';
+import { decodeRecordBatch, recordBytes } from '../../src/core/record-batch-reader.ts';
 import { TermFilter } from '../../src/core/term-filter.ts';
 import { Fetcher, type FetcherParts } from './fetch.ts';
 import { FetchQueue } from './fetch-queue.ts';
@@ -128,6 +128,6 @@ export class Cursors implements Disposable {
 
 function bytesOf(records: readonly LogRecord[]): number {
   let bytes = 0;
-  for (const { key, value } of records) bytes += (key?.length ?? 0) + (value?.length ?? 0);
+  for (const record of records) bytes += recordBytes(record);
   return bytes;
 }

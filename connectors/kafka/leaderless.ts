@@ -51,8 +51,9 @@ export class Leaderless implements Disposable {
   #trouble(): PartTrouble | undefined {
     const [first, ...others] = this.#told;
     if (first === undefined) return undefined;
-    const { code, message } = noLeader(others.length === 0 ? first : `${first} and ${others.length} more`);
-    return { code, message, sinceMs: Math.min(...[...this.#told].map((partition) => this.#sinceMs.get(partition) ?? Infinity)) };
+    const { code, fault, message } = noLeader(others.length === 0 ? first : `${first} and ${others.length} more`);
+    const sinceMs = Math.min(...[...this.#told].map((partition) => this.#sinceMs.get(partition) ?? Infinity));
+    return { code, fault, message, sinceMs };
   }
 
   /** Whoever reads from here on looks anew. */

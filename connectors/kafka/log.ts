@@ -94,11 +94,13 @@ class KafkaLog implements Log {
       logger,
     });
     try {
-      // Where nobody ever had a transaction, the brokers make their topic for them at the first question: meanwhile we stand.
-      this.#cluster.foresee({ coordinator: 'transaction', key: this.#names.transactionalId });
-      await election.won(either, () => logger.info({}, 'another capture leads, standing by'));
       const wanted = [...rowTopics(this.#names, streams), ...controlTopics(this.#names)];
       const waiting = { signal: either, deadlineMs: this.#timing.newTopics };
+      // A new group waits for more members, 3 s by default: meanwhile is done what needs no lead, by the brokers too.
+      this.#cluster.foresee({ coordinator: 'transaction', key: this.#names.transactionalId });
+      const early = Promise.allSettled([ensureTopics(this.#cluster, wanted, this.#settings, waiting).then(() => this.#control.look())]);
+      await election.won(either, () => logger.info({}, 'another capture leads, standing by'));
+      await early;
       comparePartitions(this.#names, streams, await ensureTopics(this.#cluster, wanted, this.#settings, waiting));
       const writer: KafkaWriter = await takeOver(
         {
@@ -241,8 +243,8 @@ class KafkaLog implements Log {
 
   async #tail(): Promise<Tail> {
     const control = await this.#control.look();
-    const { start, complete } = control;
     const partitions = await this.#tails.states(await this.#ranges(control), control);
+    const { start, complete } = control;
     return { partitions, ...(start && { start }), ...(complete && { complete }) };
   }
 

@@ -12,6 +12,7 @@ import type { Producer } from './producer.ts';
 
 /** Plain bytes of one batch: what makes batches dense, and still is little to hold for five of them in each of many partitions. */
 const batchBytesMax = 1024 * 1024;
+const inFlightBytesMax = 8 * 1024 * 1024;
 
 export interface WriterParts {
   readonly producer: Producer;
@@ -38,6 +39,7 @@ interface Call {
 export class KafkaWriter implements Writer {
   readonly term: number;
   readonly batchBytesMax = batchBytesMax;
+  readonly inFlightBytesMax = inFlightBytesMax;
   readonly #parts: WriterParts;
   readonly #now: () => number;
   readonly #defined: Set<string>;

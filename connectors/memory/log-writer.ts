@@ -14,6 +14,7 @@ export class MemoryWriter implements Writer {
   readonly term: number;
   readonly owner: WriterOwner;
   readonly batchBytesMax: number;
+  readonly inFlightBytesMax = 8 * 1024 * 1024;
   readonly #cluster: MemoryLogCluster;
   #queue: Promise<unknown> = Promise.resolve();
   #broken: unknown;

@@ -57,7 +57,16 @@ const parts = z.strictObject({
 
 export interface MysqlSettings extends z.output<typeof parts> {}
 
+/** A delimiter in front of the last @ is one of the password, as it was typed. */
+const bareDelimiter = /^[^:]+:\/\/[^@/?#]*:[^/?#]*[/?#].*@/;
+
 const url = z.string().transform((text, context): z.input<typeof parts> => {
+  if (bareDelimiter.test(text)) {
+    const message =
+      'user or password hold a / ? or # that ends them: percent-encode it (/ is %2F, ? %3F, # %23, @ %40), or name a variable there (${MYSQL_PASSWORD}), which holds the password as it is';
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  }
   const parsed = URL.parse(text);
   if (!parsed || !['mysql:', 'mariadb:'].includes(parsed.protocol) || parsed.hostname === '') {
     context.addIssue({ code: 'custom', message: 'expected mysql://user:password@host:port' });

@@ -61,7 +61,9 @@ export function singleSteps(entries: readonly Entry[], planOf: PlanOf): RowStep[
     if (event.op === 'delete') return [removeOneStep(plan, event.before)];
     invariant(event.op !== 'truncate', 'a truncate comes alone, as a barrier');
     const moved = event.op === 'update' && plan.key.some(({ source }) => !sameValue(event.before[source.name], event.after[source.name]));
-    const upsert = upsertStep(plan, columnArrays(plan, plan.columns, [event.after]));
+    const upsert = isLarge(event.after)
+      ? upsertOneStep(plan, event.after)
+      : upsertStep(plan, columnArrays(plan, plan.columns, [event.after]));
     return moved ? [removeOneStep(plan, event.before), upsert] : [upsert];
   });
 }

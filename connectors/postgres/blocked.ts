@@ -12,6 +12,8 @@ export class Blocked {
   /** False: what is in memory may not be what the target has. */
   #isKnown = false;
   #held = 0;
+  #heldEver = 0;
+  #generation = 0;
 
   constructor(owner: ProgressOwner) {
     this.#owner = owner;
@@ -22,9 +24,20 @@ export class Blocked {
     return this.#held;
   }
 
+  /** Grows by one with every key that is held anew. */
+  get heldEver(): number {
+    return this.#heldEver;
+  }
+
+  /** Another one when the target has to be read anew. */
+  get generation(): number {
+    return this.#generation;
+  }
+
   /** After a rollback, a claim, or a TRUNCATE that another may have executed. */
   forget(): void {
     this.#isKnown = false;
+    this.#generation += 1;
   }
 
   /**
@@ -65,7 +78,9 @@ export class Blocked {
     let keys = this.#keys.get(partition);
     if (!keys) this.#keys.set(partition, (keys = new Map()));
     keys.set(key, isHeld);
-    if (isHeld) this.#held += 1;
+    if (!isHeld) return;
+    this.#held += 1;
+    this.#heldEver += 1;
   }
 
   delete(partition: PartitionId, key: string): void {

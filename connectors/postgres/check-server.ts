@@ -4,7 +4,7 @@ import type { CheckSubject } from './check.ts';
 import { finding } from './finding.ts';
 import { quote } from './identifiers.ts';
 import { addArrivalStatement, createProgressStatement, createSchemaStatement, progressTable } from './progress.ts';
-import { createQuarantineStatement, quarantineTableExists } from './quarantine-table.ts';
+import { createQuarantineStatement, envelopeBytesStatement, quarantineTable, quarantineTableExists } from './quarantine-table.ts';
 import type { Session } from './session.ts';
 
 export async function checkServer(session: Session, where: string): Promise<Finding[]> {
@@ -66,7 +66,7 @@ export async function checkProgress(session: Session, where: string, subject: Ch
 async function checkProgressTable(session: Session, where: string, { user, database }: CheckSubject): Promise<Finding[]> {
   const role = quote(user);
   const found = await progressTable(session);
-  if (found === 'old' && !(await ownsProgressTable(session))) {
+  if (found === 'old' && !(await ownsTable(session, 'progress'))) {
     const message = `crossfade.progress is as an earlier release made it, and user ${user} is not its owner`;
     return [
       finding('error', 'TARGET_PRIVILEGE', where, message, `-- in database ${quote(database)}, as its owner:\n${addArrivalStatement}`),
@@ -101,7 +101,14 @@ async function checkProgressTable(session: Session, where: string, { user, datab
 /** Behind a table of progress that is as it should be, or that we may create; then this one too. */
 async function checkQuarantine(session: Session, where: string, { user, database }: CheckSubject): Promise<Finding[]> {
   const grants = `GRANT SELECT, INSERT, UPDATE, DELETE ON crossfade.quarantine TO ${quote(user)};`;
-  if (await quarantineTableExists(session)) {
+  const found = await quarantineTable(session);
+  if (found === 'old' && !(await ownsTable(session, 'quarantine'))) {
+    const message = `crossfade.quarantine is as an earlier release made it, and user ${user} is not its owner`;
+    return [
+      finding('error', 'TARGET_PRIVILEGE', where, message, `-- in database ${quote(database)}, as its owner:\n${envelopeBytesStatement}`),
+    ];
+  }
+  if (found !== 'missing') {
     const rows = await session.query(
       'asking for privileges',
       `SELECT bool_and(has_table_privilege(c.oid, p)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
@@ -122,10 +129,11 @@ async function checkQuarantine(session: Session, where: string, { user, database
   ];
 }
 
-async function ownsProgressTable(session: Session): Promise<boolean> {
+async function ownsTable(session: Session, table: 'progress' | 'quarantine'): Promise<boolean> {
   const rows = await session.query(
     'asking for privileges',
-    `SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'crossfade' AND c.relname = 'progress'`,
+    `SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'crossfade' AND c.relname = $1`,
+    [table],
   );
   return rows[0]?.[0] === 't';
 }

@@ -5,7 +5,7 @@ import type { Finding } from '../../src/core/ports.ts';
 import type { Mapping } from '../../src/core/sink-port.ts';
 import { readTable } from './catalog.ts';
 import { checkColumns, checkExtraColumns } from './check-columns.ts';
-import { checkForeignKeys } from './check-foreign-keys.ts';
+import { type Carried, checkForeignKeys } from './check-foreign-keys.ts';
 import { checkKey } from './check-key.ts';
 import { checkLabels } from './check-labels.ts';
 import { checkPolicies } from './check-policies.ts';
@@ -26,6 +26,7 @@ export interface CheckSubject {
   readonly schemas: readonly (TableSchema | undefined)[];
   readonly user: string;
   readonly database: string;
+  readonly partitionsOf: Carried['partitionsOf'];
 }
 
 /** One mapping, its rows' shape, and what the database offers. */
@@ -35,11 +36,12 @@ interface MappingSubject extends Pick<CheckSubject, 'user' | 'database'> {
   readonly schema: TableSchema;
   readonly name: TargetName;
   readonly extensions: ExtensionTypes;
+  readonly carried: Carried;
 }
 
 /** Never throws for what it looks for: also a server that cannot be reached is a finding. */
 export async function checkTarget(open: () => Promise<Session>, subject: CheckSubject): Promise<readonly Finding[]> {
-  const { service, mappings, schemas, user, database } = subject;
+  const { service, mappings, schemas, user, database, partitionsOf } = subject;
   const where = `service ${service}`;
   try {
     await using session = await open();
@@ -50,8 +52,9 @@ export async function checkTarget(open: () => Promise<Session>, subject: CheckSu
       // The source's own check reports a table that it does not have.
       if (!schema) continue;
       const place = `${where}: ${tableName(mapping.source)}`;
+      const carried = { mappings, partitionsOf };
       findings.push(
-        ...(await checkMapping(session, { where: place, mapping, schema, name: targetOf(mapping), user, database, extensions })),
+        ...(await checkMapping(session, { where: place, mapping, schema, name: targetOf(mapping), user, database, extensions, carried })),
       );
     }
     return [...findings, ...sharedTargets(subject, where)];
@@ -62,7 +65,7 @@ export async function checkTarget(open: () => Promise<Session>, subject: CheckSu
 }
 
 async function checkMapping(session: Session, subject: MappingSubject): Promise<Finding[]> {
-  const { where, schema, name, extensions, mapping } = subject;
+  const { where, schema, name, extensions, mapping, carried } = subject;
   const names = checkNames(name, schema, where);
   // Whatever such a name finds in the target is another table.
   if (isTooLong(name.schema) || isTooLong(name.table)) return names;
@@ -89,7 +92,7 @@ async function checkMapping(session: Session, subject: MappingSubject): Promise<
     ...checkKey(table, schema, where),
     ...checkPolicies(table, schema, policies, where),
     ...(await checkLabels(session, table, schema, where)),
-    ...(await checkForeignKeys(session, name, where)),
+    ...(await checkForeignKeys(session, { name, schema }, where, carried)),
   ];
 }
 

@@ -21,6 +21,8 @@ export interface HeldHead {
 }
 
 export interface Drained {
+  /** Queues that were on the page: fewer where their changes are large. */
+  readonly tried: number;
   /** Keys that are free again, and keys that went into quarantine. */
   readonly released: number;
   /** Changes that were applied, of queues that go on too. */
@@ -87,7 +89,7 @@ export async function drainHeld(
   } catch (error) {
     throw translated(error, 'moving changes out of crossfade.quarantine');
   }
-  return { released, poisoned, moved, halt };
+  return { tried: stored.length, released, poisoned, moved, halt };
 }
 
 const reachedOf = ({ reachedPartition, reachedOffset }: Pick<HeldHead, 'reachedPartition' | 'reachedOffset'>) => ({

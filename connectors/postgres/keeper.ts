@@ -6,22 +6,27 @@ import type { Entry } from '../../src/core/sink-port.ts';
 import { Blocked } from './blocked.ts';
 import { Careful, type CarefulTools } from './careful.ts';
 import { Deadlines, drainHeld, type DrainTools, type HeldHead } from './held.ts';
-import { queuesAtOnce } from './queues.ts';
 import { arrayLiteral } from './literals.ts';
 import { targetOf } from './identifiers.ts';
 import type { Held } from './progress.ts';
 import { mine } from './quarantine-table.ts';
 import { behind, queueRefused, runQueueSteps } from './refusal.ts';
 import { translated, type Session } from './session.ts';
+import { Sweep } from './sweep.ts';
 import { begin, commit } from './transaction-steps.ts';
 import { type Unit, unitsOf } from './units.ts';
 import { fenced, notCommitted } from './writer-errors.ts';
+
+/** Pages of held queues in one transaction: about a second. */
+const pagesAtOnce = 10;
 
 export class Keeper {
   readonly blocked: Blocked;
   readonly #tools: DrainTools;
   readonly #logger: Logger;
   readonly #deadlines = new Deadlines();
+  /** Over several calls of {@link tend}. */
+  #sweep: Sweep | undefined;
 
   constructor(tools: Omit<DrainTools, 'blocked'>, logger: Logger) {
     this.blocked = new Blocked(tools.owner);
@@ -68,27 +73,19 @@ export class Keeper {
     }
   }
 
-  /**
-   * Tries everything that is held until a whole round has moved nothing; answers how many keys are free. Only then may poison
-   * be judged: queues are read a page at a time, and what a head on one page lacks may wait on another.
-   */
-  async #tryAll(session: Session, partitions: readonly PartitionId[]): Promise<number> {
-    let released = 0;
-    for (let moved = 1; moved > 0;) {
-      moved = 0;
-      for (let left = this.blocked.held; left > 0; left -= queuesAtOnce) {
-        const drained = await drainHeld(session, this.#tools, partitions, () => false);
-        if (drained.halt) throw drained.halt;
-        moved += drained.moved + drained.poisoned;
-        released += drained.released;
-      }
+  /** Tries everything that is held until a whole round has moved nothing. */
+  async #tryAll(session: Session, partitions: readonly PartitionId[]): Promise<void> {
+    const sweep = new Sweep(this.blocked);
+    for (let isOver = this.blocked.held === 0; !isOver;) {
+      const page = await sweep.page(session, this.#tools, partitions);
+      if (page.halt) throw page.halt;
+      isOver = page.isOver;
     }
-    return released;
   }
 
   /**
-   * A transaction of its own: tries what is held. `ends`: of the log's last complete record, where it is known. Answers how
-   * many keys are free again.
+   * A transaction of its own: tries what is held, as much as goes in one. `ends`: of the log's last complete record, where it
+   * is known. Answers how many keys are free again.
    */
   async tend(session: Session, held: Map<PartitionId, Held>, ends: Offsets | undefined): Promise<number> {
     await this.blocked.know(session, held.keys());
@@ -104,29 +101,41 @@ export class Keeper {
     if (partitions.length < all.length) this.blocked.forget();
     const { policy, mayHold } = this.#tools.poison;
     const isDue = (head: HeldHead) => !mayHold || this.#deadlines.hasPassed(head, ends, progress);
-    let anyDue = false;
-    let drained = await drainHeld(session, this.#tools, partitions, (head) => {
-      anyDue ||= isDue(head);
-      return false;
-    });
-    let { released, poisoned } = drained;
-    if (anyDue && drained.halt === undefined) {
-      released += await this.#tryAll(session, partitions);
-      drained = await drainHeld(session, this.#tools, partitions, isDue);
-      released += drained.released;
-      poisoned += drained.poisoned;
-    }
+    const { released, poisoned, halt } = await this.#tendPages(session, partitions, isDue);
     faultPoint('sink:before-commit');
     const results = await session.run([commit]);
     if (results[0]?.tag !== 'COMMIT') throw notCommitted(partitions.join(', '));
     faultPoint('sink:after-commit');
     if (this.blocked.held === 0) this.#deadlines.forget();
-    const { halt } = drained;
     if (released > 0) this.#logger.info({ keys: released }, 'held changes were applied');
     if (poisoned > 0)
       this.#logger.warn({ keys: poisoned, policy }, 'held changes can never be applied as they are and went into quarantine');
     if (halt) throw halt;
     return released;
+  }
+
+  async #tendPages(session: Session, partitions: readonly PartitionId[], isDue: (head: HeldHead) => boolean) {
+    if (this.#sweep?.isValid !== true) this.#sweep = undefined;
+    let [released, poisoned] = [0, 0];
+    for (let page = 0; page < pagesAtOnce && this.blocked.held > 0; page += 1) {
+      let isAnyDue = false;
+      const look = (head: HeldHead) => {
+        isAnyDue ||= isDue(head);
+        return false;
+      };
+      const drained = await (this.#sweep?.page(session, this.#tools, partitions) ?? drainHeld(session, this.#tools, partitions, look));
+      released += drained.released;
+      poisoned += drained.poisoned;
+      if (drained.halt) return { released, poisoned, halt: drained.halt };
+      if ('isOver' in drained) {
+        if (!drained.isOver) continue;
+        this.#sweep = undefined;
+        break;
+      }
+      if (!isAnyDue) break;
+      this.#sweep = new Sweep(this.blocked, isDue);
+    }
+    return { released, poisoned, halt: undefined };
   }
 
   /** Begins, and answers who owns these partitions and the next offsets of all that the service has. */

@@ -1,6 +1,7 @@
 /** The table of progress in the target: who owns a partition, and how far it was applied. */
 import type { PartitionId } from '../../src/core/log-port.ts';
 import type { AppliedByOther, Progress } from '../../src/core/sink-port.ts';
+import { arrayLiteral } from './literals.ts';
 import type { Step, StepResult } from './pipeline.ts';
 import { translated, type Session } from './session.ts';
 
@@ -157,6 +158,13 @@ function progressOf(row: readonly (string | null)[]): Progress {
 }
 
 /**
+ * A group gives a member up when it was silent for ten seconds, and whoever computes for so long at a time is silent there
+ * too. So an owner that is frozen has been silent for longer than this when its partitions are claimed, and one that still
+ * works has time to finish.
+ */
+const ownerSilenceSeconds = 8;
+
+/**
  * Ends the backends that hold these partitions and wait for a client that says nothing: a frozen process in the middle
  * of a transaction. What they wrote rolls back, as if they had crashed. Answers how many.
  */
@@ -166,10 +174,20 @@ export async function endSilentOwners(session: Session, owner: ProgressOwner, pa
     `SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a
 JOIN (SELECT DISTINCT owner_pid FROM crossfade.progress WHERE pipeline = $1 AND service = $2 AND partition = ANY ($3::text[])) p ON p.owner_pid = a.pid
 WHERE a.pid <> pg_backend_pid() AND a.usename = current_user AND a.application_name LIKE 'crossfade %'
-  AND a.wait_event_type = 'Client' AND a.xact_start < clock_timestamp() - interval '1 second'`,
+  AND a.wait_event_type = 'Client' AND a.xact_start IS NOT NULL AND a.state_change < clock_timestamp() - interval '${ownerSilenceSeconds} seconds'`,
     [owner.pipeline, owner.service, partitions],
   );
   return rows.length;
+}
+
+/** Which of these partitions belong to another by now. */
+export async function takenFrom(session: Session, owner: ProgressOwner, held: ReadonlyMap<PartitionId, Held>): Promise<PartitionId[]> {
+  const rows = await session.query(
+    'reading who owns the partitions',
+    `SELECT partition, owner_epoch FROM crossfade.progress WHERE pipeline = $1 AND service = $2 AND partition = ANY ($3::text[])`,
+    [owner.pipeline, owner.service, arrayLiteral([...held.keys()])],
+  );
+  return rows.flatMap(([partition, epoch]) => (held.get(partition ?? '')?.ownerEpoch === epoch ? [] : [partition ?? '']));
 }
 
 /**

@@ -4,13 +4,13 @@ import type { QueuedState } from '../../src/core/quarantine-port.ts';
 import { arrayLiteral } from './literals.ts';
 import type { Step } from './pipeline.ts';
 import { type ProgressOwner, rollBack } from './progress.ts';
-import { changeText, shapeText } from './queued-change.ts';
+import { changeBytes, shapeText } from './queued-change.ts';
 import type { RowFault } from './row-fault.ts';
 import { translated, type Session } from './session.ts';
 import { begin, commit } from './transaction-steps.ts';
 import type { Unit } from './units.ts';
 
-/** Changes and shapes are texts of ASCII alone, so that a database of any encoding holds them. */
+/** Shapes are texts of ASCII alone and changes bytes, so that a database of any encoding holds them. */
 export const createQuarantineStatement = `CREATE TABLE crossfade.quarantine (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   pipeline text NOT NULL,
@@ -31,34 +31,46 @@ export const createQuarantineStatement = `CREATE TABLE crossfade.quarantine (
   reached_partition text,
   reached_offset bigint,
   shape text NOT NULL,
-  envelope text NOT NULL
+  envelope bytea NOT NULL
 );
 CREATE INDEX quarantine_queue ON crossfade.quarantine (pipeline, service, partition, key, id);`;
 
 /** Ours are the first two of `values`, everywhere. */
 export const mine = 'pipeline = $1 AND service = $2';
 
-export async function quarantineTableExists(session: Session): Promise<boolean> {
+/** For a table that an earlier release made, whose changes were texts of ASCII. */
+export const envelopeBytesStatement = `ALTER TABLE crossfade.quarantine ALTER COLUMN envelope TYPE bytea USING convert_to(envelope, 'UTF8');`;
+
+export type QuarantineForm = 'missing' | 'old' | 'current';
+
+/** A change as a query hands it out, in base64. */
+export const envelopeColumn = (form: QuarantineForm = 'current', table = '') =>
+  form === 'old' ? `encode(convert_to(${table}envelope, 'UTF8'), 'base64')` : `encode(${table}envelope, 'base64')`;
+
+/** `old`: as a release made it that kept changes as text. */
+export async function quarantineTable(session: Session): Promise<QuarantineForm> {
   const rows = await session.query(
     'looking for crossfade.quarantine in the target',
-    `SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'crossfade' AND c.relname = 'quarantine'`,
+    `SELECT EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'envelope' AND a.atttypid = 'bytea'::regtype)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'crossfade' AND c.relname = 'quarantine'`,
   );
-  return rows.length > 0;
+  return rows.length === 0 ? 'missing' : rows[0]?.[0] === 't' ? 'current' : 'old';
+}
+
+export async function quarantineTableExists(session: Session): Promise<boolean> {
+  return (await quarantineTable(session)) !== 'missing';
 }
 
 /** Behind the table of progress, whose schema it shares. */
 export async function ensureQuarantineTable(session: Session): Promise<void> {
-  if (await quarantineTableExists(session)) return;
+  if ((await quarantineTable(session)) === 'current') return;
   const [table = '', index = ''] = createQuarantineStatement.split(/;\n?/);
   try {
-    await session.run([
-      begin,
-      // Two services that start together would collide between looking and creating.
-      { text: `SELECT pg_advisory_xact_lock(hashtext('crossfade.progress'))` },
-      { text: table.replace('CREATE TABLE', 'CREATE TABLE IF NOT EXISTS') },
-      { text: index.replace('CREATE INDEX', 'CREATE INDEX IF NOT EXISTS') },
-      commit,
-    ]);
+    // Two services that start together would collide between looking and creating.
+    await session.run([begin, { text: `SELECT pg_advisory_xact_lock(hashtext('crossfade.progress'))` }]);
+    const found = await quarantineTable(session);
+    const steps = found === 'old' ? [envelopeBytesStatement] : found === 'missing' ? [table, index] : [];
+    await session.run([...steps.map((text) => ({ text })), commit]);
   } catch (error) {
     await rollBack(session);
     throw translated(error, 'creating crossfade.quarantine in the target');
@@ -124,7 +136,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, to_timestamp($11::numeric / 100
       reached?.partition ?? null,
       reached?.offset ?? null,
       shapeText(event.schema),
-      changeText(event),
+      changeBytes(event),
     ],
   };
 }

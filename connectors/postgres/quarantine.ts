@@ -6,7 +6,7 @@ import type { Mapping } from '../../src/core/sink-port.ts';
 import { Careful, immediate } from './careful.ts';
 import { Plans } from './plans.ts';
 import { clockEpoch, type ProgressOwner, rollBack } from './progress.ts';
-import { mine, quarantineTableExists } from './quarantine-table.ts';
+import { envelopeColumn, mine, type QuarantineForm, quarantineTable } from './quarantine-table.ts';
 import { readChange, StoredShapes } from './queued-change.ts';
 import { storedUnit } from './queues.ts';
 import { translated, type Session } from './session.ts';
@@ -54,8 +54,8 @@ export class PostgresQuarantine implements Quarantine {
   }
 
   show(id: string): Promise<QueuedDetail | undefined> {
-    return this.#read(undefined, async (session) => {
-      const text = `SELECT q.*, t.shape, t.envelope FROM (SELECT ${listed} FROM crossfade.quarantine WHERE ${mine}
+    return this.#read(undefined, async (session, form) => {
+      const text = `SELECT q.*, t.shape, ${envelopeColumn(form, 't.')} FROM (SELECT ${listed} FROM crossfade.quarantine WHERE ${mine}
   AND (partition, key) = (SELECT partition, key FROM crossfade.quarantine WHERE ${mine} AND id = $3::bigint)) q JOIN crossfade.quarantine t USING (id) WHERE q.id = $3::bigint`;
       const [row] = await session.query('reading crossfade.quarantine', text, [...this.#ours(), id]);
       if (!row) return undefined;
@@ -87,9 +87,9 @@ export class PostgresQuarantine implements Quarantine {
   }
 
   /** Inside the transaction: the row as the last change of the queue says, or why not. */
-  async #retry(session: Session, { partition, key, size }: QueueRef): Promise<QueueOutcome> {
+  async #retry(session: Session, { partition, key, size, form }: QueueRef): Promise<QueueOutcome> {
     const values = [...this.#ours(), partition, key];
-    const text = `SELECT partition, key, id, source, target, version, ${us('committed_at')}, shape, envelope FROM crossfade.quarantine
+    const text = `SELECT partition, key, id, source, target, version, ${us('committed_at')}, shape, ${envelopeColumn(form)} FROM crossfade.quarantine
 WHERE ${mine} AND partition = $3 AND key = $4 ORDER BY id DESC LIMIT 1`;
     const [row = []] = await session.query('reading crossfade.quarantine', text, values);
     const last = storedUnit(row, this.#mappings, new StoredShapes());
@@ -117,7 +117,7 @@ WHERE id = (SELECT min(id) FROM crossfade.quarantine WHERE ${mine} AND partition
    * the partition knows these queues by heart, fails at his next commit, and reads them again with his claim.
    */
   async #change(id: string, work: (session: Session, queue: QueueRef) => Promise<QueueOutcome>): Promise<QueueOutcome | undefined> {
-    return this.#read(undefined, async (session) => {
+    return this.#read(undefined, async (session, form) => {
       try {
         const where = `SELECT partition FROM crossfade.quarantine WHERE ${mine} AND id = $3::bigint`;
         const lock = {
@@ -125,7 +125,7 @@ WHERE id = (SELECT min(id) FROM crossfade.quarantine WHERE ${mine} AND partition
           values: [...this.#ours(), id],
         };
         await session.run([begin, { text: `SET LOCAL lock_timeout = '5s'` }, lock]);
-        const queue = await this.#queueOf(session, id);
+        const queue = await this.#queueOf(session, id, form);
         const outcome = queue && (await work(session, queue));
         if (!queue || !outcome) {
           await rollBack(session);
@@ -144,16 +144,20 @@ WHERE id = (SELECT min(id) FROM crossfade.quarantine WHERE ${mine} AND partition
     });
   }
 
-  async #queueOf(session: Session, id: string): Promise<QueueRef | undefined> {
+  async #queueOf(session: Session, id: string, form: QuarantineForm): Promise<QueueRef | undefined> {
     const text = `SELECT partition, key, id FROM crossfade.quarantine WHERE ${mine}
 AND (partition, key) = (SELECT partition, key FROM crossfade.quarantine WHERE ${mine} AND id = $3::bigint) ORDER BY id FOR UPDATE`;
     const rows = await session.query('reading crossfade.quarantine', text, [...this.#ours(), id]);
     const [head] = rows;
-    return head ? { partition: head[0] ?? '', key: head[1] ?? '', headId: head[2] ?? '', size: rows.length } : undefined;
+    return head ? { partition: head[0] ?? '', key: head[1] ?? '', headId: head[2] ?? '', size: rows.length, form } : undefined;
   }
 
-  #read<T>(none: T, work: (session: Session) => Promise<T>): Promise<T> {
-    return this.#use(async (session) => ((await quarantineTableExists(session)) ? work(session) : none));
+  /** `form`: nobody who only looks changes a table that an earlier release made, and may still use. */
+  #read<T>(none: T, work: (session: Session, form: QuarantineForm) => Promise<T>): Promise<T> {
+    return this.#use(async (session) => {
+      const form = await quarantineTable(session);
+      return form === 'missing' ? none : work(session, form);
+    });
   }
 
   #ours(): [string, string] {
@@ -166,6 +170,7 @@ interface QueueRef {
   readonly key: string;
   readonly headId: string;
   readonly size: number;
+  readonly form: QuarantineForm;
 }
 
 function changeOf(row: readonly (string | null)[]): QueuedChange {

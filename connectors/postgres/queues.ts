@@ -4,7 +4,7 @@ import type { PartitionId } from '../../src/core/log-port.ts';
 import type { Mapping } from '../../src/core/sink-port.ts';
 import { quotedTarget, targetOf } from './identifiers.ts';
 import { arrayLiteral } from './literals.ts';
-import { mine } from './quarantine-table.ts';
+import { envelopeColumn, mine } from './quarantine-table.ts';
 import { readChange, StoredShapes } from './queued-change.ts';
 import type { RefusalTools } from './refusal.ts';
 import type { Session } from './session.ts';
@@ -29,19 +29,19 @@ export interface StoredQueue {
   readonly reached: { readonly reachedPartition: PartitionId; readonly reachedOffset: number };
 }
 
-export const queuesAtOnce = 100;
+const queuesAtOnce = 100;
 const changesOfQueue = 50;
 const bytesAtOnce = 8 * 1024 * 1024;
 
-/** Longest not tried first, so that every queue has its turn; bounded in keys and bytes, but always at least one change. */
+/** Longest not tried first, in bytes too, so that every queue has its turn; bounded in keys and bytes, but always at least one change. */
 const heldQuery = `WITH heads AS (
-  SELECT partition, key FROM crossfade.quarantine WHERE ${mine} AND partition = ANY ($3::text[]) AND state = 'held'
-  ORDER BY tried_at NULLS FIRST, id LIMIT ${queuesAtOnce}),
+  SELECT partition, key, row_number() OVER (ORDER BY tried_at NULLS FIRST, id) AS turn
+  FROM crossfade.quarantine WHERE ${mine} AND partition = ANY ($3::text[]) AND state = 'held' ORDER BY turn LIMIT ${queuesAtOnce}),
 numbered AS (
-  SELECT q.*, row_number() OVER queue AS n, count(*) OVER (PARTITION BY partition, key) AS total
+  SELECT q.*, turn, row_number() OVER queue AS n, count(*) OVER (PARTITION BY partition, key) AS total
   FROM crossfade.quarantine q JOIN heads USING (partition, key) WHERE ${mine} WINDOW queue AS (PARTITION BY partition, key ORDER BY id)),
-measured AS (SELECT *, sum(octet_length(envelope)) OVER (ORDER BY n, id) - octet_length(envelope) AS bytes_before FROM numbered WHERE n <= ${changesOfQueue})
-SELECT partition, key, id, source, target, version, round(extract(epoch FROM committed_at) * 1000000)::bigint, shape, envelope, total,
+measured AS (SELECT *, sum(octet_length(envelope)) OVER (ORDER BY n, turn) - octet_length(envelope) AS bytes_before FROM numbered WHERE n <= ${changesOfQueue})
+SELECT partition, key, id, source, target, version, round(extract(epoch FROM committed_at) * 1000000)::bigint, shape, ${envelopeColumn()}, total,
   reason, reached_partition, reached_offset FROM measured WHERE bytes_before < ${bytesAtOnce} ORDER BY id`;
 
 export async function readQueues(session: Session, tools: RefusalTools, partitions: readonly PartitionId[]): Promise<StoredQueue[]> {
@@ -65,7 +65,7 @@ export async function readQueues(session: Session, tools: RefusalTools, partitio
   return [...queues.values()];
 }
 
-/** `row`: partition, key, id, source, target, version, microseconds of the commit, shape, envelope. */
+/** `row`: partition, key, id, source, target, version, microseconds of the commit, shape, envelope in base64. */
 export function storedUnit(row: readonly (string | null)[], mappings: readonly Mapping[], shapes: StoredShapes): StoredUnit | undefined {
   const [, key = '', id = '', source = '', target = '', version = '', us, shape = '', envelope = ''] = row as string[];
   const mapping = mappingAt(mappings, source, target);

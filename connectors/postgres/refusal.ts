@@ -7,6 +7,7 @@ import type { Mapping } from '../../src/core/sink-port.ts';
 import type { Blocked } from './blocked.ts';
 import type { Queue } from './careful.ts';
 import { quotedTarget, targetOf, targetText } from './identifiers.ts';
+import type { Step } from './pipeline.ts';
 import type { ProgressOwner } from './progress.ts';
 import { type Place, queueStep, type Queueing, readReached } from './quarantine-table.ts';
 import type { RowFault } from './row-fault.ts';
@@ -29,6 +30,7 @@ export interface RefusalTools {
 /** More than this is no race between partitions, and their keys are kept in memory. */
 const heldKeysMax = 100_000;
 const stepsAtOnce = 256;
+const stepBytesAtOnce = 4 * 1024 * 1024;
 
 /**
  * Inside the transaction that moves the progress. `staysOpen`: the source's transaction goes on, and what makes a change
@@ -64,14 +66,23 @@ export async function runQueueSteps(
   partition: PartitionId,
   queueings: readonly Queueing[],
 ): Promise<void> {
-  for (let at = 0; at < queueings.length; at += stepsAtOnce) {
-    const steps = queueings.slice(at, at + stepsAtOnce).map((queueing) => queueStep(placeOf(tools, partition, queueing.unit), queueing));
+  const send = async (steps: readonly Step[]) => {
     try {
       await session.run(steps);
     } catch (error) {
       throw translated(error, 'putting changes into crossfade.quarantine');
     }
+  };
+  let [steps, bytes]: [Step[], number] = [[], 0];
+  for (const queueing of queueings) {
+    const step = queueStep(placeOf(tools, partition, queueing.unit), queueing);
+    steps.push(step);
+    bytes += step.values?.at(-1)?.length ?? 0;
+    if (steps.length < stepsAtOnce && bytes < stepBytesAtOnce) continue;
+    await send(steps);
+    [steps, bytes] = [[], 0];
   }
+  if (steps.length > 0) await send(steps);
 }
 
 function placeOf({ owner, mappings }: RefusalTools, partition: PartitionId, { entry }: Unit): Place {

@@ -3,6 +3,12 @@ import { CrossfadeError } from '../../src/core/errors.ts';
 import type { Entry, SinkBatch } from '../../src/core/sink-port.ts';
 import { type PlanOf, singleSteps } from './batch.ts';
 
+/** What a batch holds, as `crossfade status` counts: the last record that it applies, not what comes behind it. */
+export const placeIn = ({ partition, progress }: SinkBatch, fromOffset: number): string =>
+  fromOffset >= progress.lastOffset
+    ? `partition ${partition} at offset ${progress.lastOffset}`
+    : `partition ${partition} at offsets ${fromOffset} to ${progress.lastOffset}`;
+
 /** The same error with the place in its message; any other error as it is. */
 export function withPlace(error: unknown, { partition, entries, progress }: SinkBatch, fromOffset: number, planOf: PlanOf): unknown {
   if (!(error instanceof CrossfadeError) || error.code !== 'TARGET_VALUE_REFUSED') return error;

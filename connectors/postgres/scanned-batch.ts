@@ -21,8 +21,8 @@ export function scannedSteps(entries: readonly Entry[], planOf: PlanOf, options:
   for (const { event } of entries) {
     const images = imagesOf(event);
     if (images === undefined || event.schema !== schema) return undefined;
-    if (images.before >= 0 && !fold.put(images, images.before, true)) return undefined;
-    if (images.after >= 0 && !fold.put(images, images.after, false)) return undefined;
+    if (images.beforeAt >= 0 && !fold.put(images, images.beforeAt, true)) return undefined;
+    if (images.afterAt >= 0 && !fold.put(images, images.afterAt, false)) return undefined;
   }
   const plan = planOf(first);
   const table = tableOf(plan, schema);

@@ -1,6 +1,7 @@
 /** One connection to Postgres with every timeout set; gone once is gone for good: the loop opens a new sink. */
 import { Client } from 'pg';
 import type { CrossfadeError } from '../../src/core/errors.ts';
+import { Unanswered } from '../../src/core/unanswered.ts';
 import { tlsOptions } from '../../src/config-tls.ts';
 import type { PostgresSettings } from './config.ts';
 import { isConnectionLost, postgresError } from './errors.ts';
@@ -44,16 +45,20 @@ const durableCommit = `SELECT set_config('synchronous_commit', 'on', false) WHER
 export class Session implements AsyncDisposable {
   readonly #client: Client;
   readonly #prepared = new Set<string>();
+  readonly #unanswered: Unanswered;
   #lost: unknown;
 
-  private constructor(client: Client) {
+  private constructor(client: Client, stop: AbortSignal | undefined) {
     this.#client = client;
+    this.#unanswered = new Unanswered(stop, () =>
+      client.connection.stream.destroy(new Error('timeout: no answer when it was time to stop')),
+    );
     client.on('error', (error) => (this.#lost ??= error));
     client.on('end', () => (this.#lost ??= new Error('the connection ended')));
   }
 
-  /** Throws a CrossfadeError. */
-  static async open(postgres: PostgresSettings, applicationName: string): Promise<Session> {
+  /** Throws a CrossfadeError. `stop`: whoever works with it is to end; a server that does not answer is not waited for any more. */
+  static async open(postgres: PostgresSettings, applicationName: string, stop?: AbortSignal): Promise<Session> {
     const session = new Session(
       new Client({
         host: postgres.host,
@@ -68,9 +73,10 @@ export class Session implements AsyncDisposable {
         keepAlive: true,
         keepAliveInitialDelayMillis: 10_000,
       }),
+      stop,
     );
     try {
-      await session.#client.connect();
+      await session.#unanswered.opening(() => session.#client.connect());
       await session.run([...settings.map(([name, value]) => setting(name, value)), { text: durableCommit }]);
       return session;
     } catch (error) {
@@ -97,7 +103,7 @@ export class Session implements AsyncDisposable {
     );
     try {
       this.#client.query(pipeline);
-      return await pipeline.done;
+      return await this.#unanswered.during(() => pipeline.done);
     } catch (error) {
       if (error instanceof StepsFailed && isConnectionLost(error.cause)) this.#lost ??= error.cause;
       throw error;
@@ -122,9 +128,9 @@ export class Session implements AsyncDisposable {
       timer = setTimeout(resolve, closeTimeoutMs);
     });
     // A connection that is gone already has nothing to say goodbye to.
-    const ended = this.#client.end().catch(() => undefined);
-    await Promise.race([ended, deadline]);
+    if (!this.#client.connection.stream.destroyed) await Promise.race([this.#client.end().catch(() => undefined), deadline]);
     clearTimeout(timer);
+    this.#unanswered[Symbol.dispose]();
     this.#client.connection.stream.destroy();
     this.#lost ??= new Error('the connection was closed');
   }

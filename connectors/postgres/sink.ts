@@ -1,5 +1,5 @@
 /** The Sink port on Postgres: one connection; rows and progress in one transaction; see progress.ts for the fence. */
-import type { TableSchema } from '../../src/core/change.ts';
+import type { TableId, TableSchema } from '../../src/core/change.ts';
 import type { AppliedByOther, Entry, Mapping, Progress, Sink, SinkBatch, WriteOutcome } from '../../src/core/sink-port.ts';
 import type { Finding, Logger } from '../../src/core/ports.ts';
 import type { Offsets, PartitionId } from '../../src/core/log-port.ts';
@@ -19,6 +19,8 @@ import {
   readProgress,
   resetStep,
   rollBack,
+  takenFrom,
+  type Held,
   type ProgressOwner,
 } from './progress.ts';
 import { PostgresQuarantine } from './quarantine.ts';
@@ -26,6 +28,7 @@ import { discardAllStep, ensureQuarantineTable, quarantineTableExists } from './
 import { Session, translated } from './session.ts';
 import { begin, commit } from './transaction-steps.ts';
 import { Writer } from './writer.ts';
+import { takenBehind } from './writer-errors.ts';
 
 export interface PostgresSinkOptions {
   readonly pipeline: string;
@@ -36,6 +39,10 @@ export interface PostgresSinkOptions {
   readonly onPoison?: PoisonPolicy;
   /** All partitions that carry the service's tables: with more than one, what one refuses another may still make right. */
   readonly partitions?: readonly PartitionId[];
+  /** Through which of them a table of the source comes; all of them where nothing is said. */
+  readonly partitionsOf?: (source: TableId) => readonly PartitionId[];
+  /** Of the session that works with it: from then on a server that does not answer is given up. */
+  readonly stop?: AbortSignal | undefined;
 }
 
 /** Connects at the first use, so that check() can report a server that cannot be reached. */
@@ -43,7 +50,10 @@ export async function openPostgresSink(settings: PostgresSettings, options: Post
   return new PostgresSink(settings, options);
 }
 
-const claimAttempts = 3;
+/** Two seconds each: longer than an owner may be silent. */
+const claimAttempts = 6;
+/** How long the next session may take to say whether another owner ended ours. */
+const askTimeoutMs = 3000;
 
 class PostgresSink implements Sink {
   readonly #settings: PostgresSettings;
@@ -67,13 +77,14 @@ class PostgresSink implements Sink {
   }
 
   check(schemas: readonly (TableSchema | undefined)[]): Promise<readonly Finding[]> {
-    const { service, mappings } = this.#options;
+    const { service, mappings, partitions = [], partitionsOf = () => partitions } = this.#options;
     return checkTarget(() => this.#openSession(), {
       service,
       mappings,
       schemas,
       user: this.#settings.user,
       database: this.#settings.database,
+      partitionsOf,
     });
   }
 
@@ -108,7 +119,7 @@ class PostgresSink implements Sink {
   }
 
   write(batch: SinkBatch): Promise<WriteOutcome> {
-    return this.#inTurn(async () => this.#writer.write(await this.#connected(), batch));
+    return this.#inTurn(() => this.#orTaken(async () => this.#writer.write(await this.#connected(), batch)));
   }
 
   get holds(): boolean {
@@ -119,7 +130,7 @@ class PostgresSink implements Sink {
     const { partitions = [] } = this.#options;
     // The log may be asked about other services' partitions, which no progress of this one ever passes.
     const own = ends && new Map([...ends].filter(([partition]) => partitions.includes(partition)));
-    return this.#inTurn(async () => this.#writer.tend(await this.#connected(), own));
+    return this.#inTurn(() => this.#orTaken(async () => this.#writer.tend(await this.#connected(), own)));
   }
 
   reset(partitions: readonly PartitionId[]): Promise<void> {
@@ -160,6 +171,36 @@ class PostgresSink implements Sink {
     });
   }
 
+  /** Whether a connection was lost because another took what we held is only known on the next one. */
+  async #orTaken<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      const session = await this.#session?.catch(() => undefined);
+      const { held } = this.#writer;
+      if (this.#disposed || session?.lost !== true || held.size === 0) throw error;
+      const taken = await this.#taken(held);
+      throw taken.length === 0 ? error : takenBehind(taken, error);
+    }
+  }
+
+  async #taken(held: ReadonlyMap<PartitionId, Held>): Promise<readonly PartitionId[]> {
+    const opening = this.#openSession();
+    const asked = opening.then((session) => takenFrom(session, this.#owner, held));
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<PartitionId[]>((resolve) => (timer = setTimeout(resolve, askTimeoutMs, [])));
+    try {
+      // A server that is away answers nobody: then the lost connection is all that there is to say.
+      return await Promise.race([asked.catch(() => []), late]);
+    } finally {
+      clearTimeout(timer);
+      void opening.then(
+        (session) => session[Symbol.asyncDispose](),
+        () => undefined,
+      );
+    }
+  }
+
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(work);
     // The failure belongs to its caller; whoever comes next only waits for the end.
@@ -168,7 +209,8 @@ class PostgresSink implements Sink {
   }
 
   #openSession(): Promise<Session> {
-    return Session.open(this.#settings, `crossfade ${this.#options.pipeline}/${this.#options.service}`.slice(0, 63));
+    const { pipeline, service, stop } = this.#options;
+    return Session.open(this.#settings, `crossfade ${pipeline}/${service}`.slice(0, 63), stop);
   }
 
   async #connected(): Promise<Session> {

@@ -14,7 +14,7 @@ import { Plans } from './plans.ts';
 import { moveStep, rollBack, type Held, type ProgressOwner } from './progress.ts';
 import { discardOlderStep } from './quarantine-table.ts';
 import type { Poison } from './refusal.ts';
-import { withPlace } from './refused-place.ts';
+import { placeIn, withPlace } from './refused-place.ts';
 import type { RowStep } from './row-steps.ts';
 import { foldedRows, refusedOr, RowRefused } from './row-refused.ts';
 import type { Session } from './session.ts';
@@ -35,6 +35,7 @@ type Spelled = Apart<readonly RowStep[]>;
 
 interface Frame {
   readonly batch: SinkBatch;
+  readonly where: string;
   readonly before: readonly Step[];
   readonly move: Step;
   readonly after: readonly Step[];
@@ -47,6 +48,8 @@ export class Writer {
   readonly #plans: Plans;
   /** As committed. */
   readonly #held = new Map<PartitionId, Held>();
+  /** What it held when its connection was lost. */
+  #lost: ReadonlyMap<PartitionId, Held> | undefined;
   #transaction: OpenTransaction | undefined;
   readonly #keeper: Keeper;
   readonly #prepared = new WeakMap<readonly Entry[], Spelled>();
@@ -68,6 +71,11 @@ export class Writer {
     return this.#keeper.blocked.held > 0;
   }
 
+  /** As it believes, or believed while it had a connection. */
+  get held(): ReadonlyMap<PartitionId, Held> {
+    return this.#lost ?? this.#held;
+  }
+
   /** These partitions are ours from now on, and stand so. */
   async take(session: Session, held: ReadonlyMap<PartitionId, Held>): Promise<void> {
     for (const [partition, hold] of held) this.#held.set(partition, hold);
@@ -84,7 +92,9 @@ export class Writer {
     if (this.#transaction) await rollBack(session);
     this.#transaction = undefined;
     this.#keeper.blocked.forget();
-    if (session.lost) this.#held.clear();
+    if (!session.lost) return;
+    this.#lost ??= new Map(this.#held);
+    this.#held.clear();
   }
 
   /** The connection is going; the server rolls back by itself. */
@@ -145,7 +155,8 @@ export class Writer {
     // A transaction that begins open needs a savepoint too, to fall back without losing what comes next.
     const before = isJoining ? [savepoint] : staysOpen ? [begin, immediate, savepoint] : [begin];
     const move = moveStep(this.#owner, partition, held, progress);
-    const frame: Frame = { batch, before, move, after: staysOpen ? [release] : transaction.holds ? [] : [commit] };
+    const where = placeIn(batch, held.nextOffset ?? 0);
+    const frame: Frame = { batch, where, before, move, after: staysOpen ? [release] : transaction.holds ? [] : [commit] };
     if (!staysOpen && !transaction.holds) faultPoint('sink:before-commit');
     try {
       await this.#writeFast(session, frame, isJoining);
@@ -210,11 +221,10 @@ export class Writer {
 
   /** The same batch again, one change at a time in the source's order, up to the commit. Answers whether anything is held. */
   async #writeCarefully(session: Session, frame: Frame, mayYetPass: boolean): Promise<boolean> {
-    const { partition, entries, progress } = frame.batch;
+    const { partition, entries } = frame.batch;
     this.#logger.debug({ partition, entries: entries.length }, 'batch violates a constraint as a set, applying its changes one by one');
     await this.#send(session, { ...frame, after: [] }, []);
-    const where = `partition ${partition} before offset ${progress.nextOffset}`;
-    const tools = { session, planOf: (entry: Entry) => this.#plans.of(entry), where };
+    const tools = { session, planOf: (entry: Entry) => this.#plans.of(entry), where: frame.where };
     const isHeld = await this.#keeper.applyCarefully(tools, partition, entries, mayYetPass);
     await this.#end(session, frame);
     return isHeld;
@@ -261,7 +271,7 @@ export class Writer {
     if (altered) this.#logger.warn({ partition, altered }, 'values that the target cannot hold were altered as the configuration says');
   }
 
-  async #send(session: Session, { batch, before, move, after }: Frame, rows: readonly RowStep[]): Promise<void> {
+  async #send(session: Session, { batch, where, before, move, after }: Frame, rows: readonly RowStep[]): Promise<void> {
     const steps = [...before, move, ...rows, ...after];
     try {
       const results = await session.run(steps);
@@ -278,7 +288,6 @@ export class Writer {
       }
       const row = rows[failed];
       if (row?.guard && isDivision) throw row.guard;
-      const where = `partition ${batch.partition} before offset ${batch.progress.nextOffset}`;
       // Before the rows, nothing is their fault.
       if (failed < 0) throw postgresError(cause, { doing: `writing ${where}` });
       throw refusedOr(cause, row ? `${row.title}, ${where}` : `writing ${where}`);

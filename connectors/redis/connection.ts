@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { Command, Redis, type RedisOptions } from 'ioredis';
+import { Unanswered } from '../../src/core/unanswered.ts';
 import { tlsOptions } from '../../src/config-tls.ts';
 import type { Logger } from '../../src/core/ports.ts';
 import type { RedisSettings } from './config.ts';
@@ -11,11 +12,21 @@ import { redisError } from './errors.ts';
 const longestAnswerMs = 15_000;
 const connectTimeoutMs = 5_000;
 
+interface ConnectOptions {
+  /** The longest that any command may take; 15 s. */
+  readonly answerWithinMs?: number;
+  /** Whoever works with the connection is to end: a Redis that does not answer is not waited for any more. */
+  readonly stop?: AbortSignal | undefined;
+}
+
+/** What each connection waits for. */
+const waits = new WeakMap<Redis, Unanswered>();
+
 /**
  * One connection that never mends itself: ioredis would send again what was in flight, and it never settles what it does
  * not send again. Here everything in flight fails at once, and the caller begins anew from what Redis says.
  */
-export async function connectRedis(settings: RedisSettings, logger: Logger, answerWithinMs = longestAnswerMs): Promise<Redis> {
+export async function connectRedis(settings: RedisSettings, logger: Logger, options: ConnectOptions = {}): Promise<Redis> {
   const redis = new Redis({
     host: settings.host,
     port: settings.port,
@@ -26,7 +37,7 @@ export async function connectRedis(settings: RedisSettings, logger: Logger, answ
     connectionName: 'crossfade',
     lazyConnect: true,
     connectTimeout: connectTimeoutMs,
-    commandTimeout: answerWithinMs,
+    commandTimeout: options.answerWithinMs ?? longestAnswerMs,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     autoResubscribe: false,
@@ -41,8 +52,15 @@ export async function connectRedis(settings: RedisSettings, logger: Logger, answ
     problems.push(error);
     logger.debug({ err: redisError(error, 'connection to Redis') }, 'redis connection error');
   });
+  const unanswered = new Unanswered(options.stop, () => {
+    giveUp(redis);
+    // disconnect() waits for the peer to close its side too; before the first attempt there is no stream.
+    (redis.stream as typeof redis.stream | undefined)?.destroy();
+  });
+  waits.set(redis, unanswered);
+  redis.once('end', () => unanswered[Symbol.dispose]());
   try {
-    await redis.connect();
+    await unanswered.opening(() => redis.connect());
     if (problems.length > 0) throw problems[0];
   } catch (error) {
     redis.disconnect();
@@ -89,7 +107,7 @@ export async function runScript(
  */
 export async function guarded<T>(redis: Redis, doing: string, work: () => Promise<T>): Promise<T> {
   try {
-    return await work();
+    return await (waits.get(redis)?.during(work) ?? work());
   } catch (error) {
     const known = redisError(error, doing);
     if (known.code === 'TARGET_UNREACHABLE') giveUp(redis);

@@ -28,7 +28,14 @@ const partsUnderWay = 4;
  */
 export async function openRedisSink(
   settings: RedisSettings,
-  options: { readonly pipeline: string; readonly service: string; readonly mappings: readonly Mapping[]; readonly logger: Logger },
+  options: {
+    readonly pipeline: string;
+    readonly service: string;
+    readonly mappings: readonly Mapping[];
+    readonly logger: Logger;
+    /** Of the session that works with it: from then on a server that does not answer is given up. */
+    readonly stop?: AbortSignal | undefined;
+  },
 ): Promise<Sink> {
   return new RedisSink(settings, options);
 }
@@ -44,6 +51,7 @@ class RedisSink implements Sink {
   readonly #pipeline: string;
   readonly #service: string;
   readonly #logger: Logger;
+  readonly #stop: AbortSignal | undefined;
   readonly #mappings: readonly HashMapping[];
   readonly #keys: OwnKeys;
   readonly #sweeper: Sweeper;
@@ -57,6 +65,7 @@ class RedisSink implements Sink {
     this.#pipeline = options.pipeline;
     this.#service = options.service;
     this.#logger = options.logger;
+    this.#stop = options.stop;
     this.#mappings = options.mappings.map(hashMapping);
     this.#keys = ownKeys(options.pipeline, options.service);
     this.#sweeper = new Sweeper(this.#keys, options.logger);
@@ -201,7 +210,7 @@ class RedisSink implements Sink {
     const redis = await current;
     if (redis && isUsable(redis)) return redis;
     if (this.#connecting === current) {
-      const connecting = connectRedis(this.#settings, this.#logger);
+      const connecting = connectRedis(this.#settings, this.#logger, { stop: this.#stop });
       this.#connecting = connecting;
       connecting.catch(() => {
         if (this.#connecting === connecting) this.#connecting = undefined;

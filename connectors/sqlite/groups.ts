@@ -30,8 +30,8 @@ const schemaSql = `
   CREATE TABLE IF NOT EXISTS waits (
     name TEXT NOT NULL, partition TEXT NOT NULL, since_ms INTEGER NOT NULL, PRIMARY KEY (name, partition)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS troubles (
-    part TEXT PRIMARY KEY, code TEXT NOT NULL, message TEXT NOT NULL, since_ms INTEGER NOT NULL
+  CREATE TABLE IF NOT EXISTS part_troubles (
+    part TEXT PRIMARY KEY, code TEXT NOT NULL, fault TEXT NOT NULL, message TEXT NOT NULL, since_ms INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
 `;
 
@@ -65,7 +65,7 @@ export class GroupsFile implements Disposable {
       // A new log in the place of a deleted one: what groups had applied of the old one means nothing here.
       if (known !== logId) {
         this.#db.exec(
-          ['log', 'leader', 'members', 'owners', 'offsets', 'waits', 'troubles'].map((table) => `DELETE FROM ${table}`).join('; '),
+          ['log', 'leader', 'members', 'owners', 'offsets', 'waits', 'part_troubles'].map((table) => `DELETE FROM ${table}`).join('; '),
         );
         this.#db.prepare('INSERT INTO log VALUES (1, ?)').run(logId);
       }
@@ -134,21 +134,30 @@ export class GroupsFile implements Disposable {
 
   trouble(part: string, trouble: PartTrouble | undefined): void {
     this.#guarded(() => {
-      if (trouble === undefined) this.#db.prepare('DELETE FROM troubles WHERE part = ?').run(part);
+      if (trouble === undefined) this.#db.prepare('DELETE FROM part_troubles WHERE part = ?').run(part);
       else
         this.#db
-          .prepare('INSERT OR REPLACE INTO troubles VALUES (?, ?, ?, ?)')
-          .run(part, trouble.code, trouble.message, Math.round(trouble.sinceMs));
+          .prepare('INSERT OR REPLACE INTO part_troubles VALUES (?, ?, ?, ?, ?)')
+          .run(part, trouble.code, trouble.fault, trouble.message, Math.round(trouble.sinceMs));
     });
   }
 
   troubles(): Map<string, PartTrouble> {
-    const rows = this.#guarded(() => this.#db.prepare('SELECT * FROM troubles').all());
+    const rows = this.#guarded(() => this.#db.prepare('SELECT * FROM part_troubles').all());
     return new Map(
-      rows.map((row) => [
-        String(row['part']),
-        { code: String(row['code']), message: String(row['message']), sinceMs: Number(row['since_ms']) },
-      ]),
+      rows.map((row) => {
+        const {
+          part,
+          code,
+          fault,
+          message,
+          since_ms: sinceMs,
+        } = row as unknown as Omit<PartTrouble, 'sinceMs'> & {
+          readonly part: string;
+          readonly since_ms: number;
+        };
+        return [part, { code, fault, message, sinceMs }];
+      }),
     );
   }
 

@@ -8,6 +8,8 @@ import type { LogState, PartTrouble } from '../../src/core/log-state.ts';
 import type { Delivery, Log, Offsets, PartitionId, ReadPlaces, RecordHead, Writer } from '../../src/core/log-port.ts';
 import type { Finding } from '../../src/core/ports.ts';
 import { noPauses, type ReadPauses } from '../../src/core/pauses.ts';
+import { AppendThread } from './append-thread.ts';
+import { nextTerm } from './appender.ts';
 import { beat } from './beat.ts';
 import { checkLog, freeBytes, roomFinding } from './check.ts';
 import type { SqliteSettings } from './config.ts';
@@ -17,11 +19,10 @@ import { guarded } from './errors.ts';
 import { GroupsFile, isGone, leaderOf } from './groups.ts';
 import { Membership } from './membership.ts';
 import { readContents } from './records.ts';
-import { Retention } from './retention.ts';
 import { defaultDelivery, defaultTiming, type DeliveryLimits, type SqliteLogOptions, type Timing } from './settings.ts';
-import { ensureStreams, openStore, type Store } from './store.ts';
+import { ensureStreams, openStore, type Store, type StoreOptions } from './store.ts';
 import { Pace, Wakeup } from './wakeup.ts';
-import { nextTerm, SqliteWriter } from './writer.ts';
+import { SqliteWriter } from './writer.ts';
 
 /** Opens nothing yet: the file is opened, or made, by the first call that needs it. */
 export function openSqliteLog(settings: SqliteSettings, options: SqliteLogOptions): Promise<Log> {
@@ -59,29 +60,31 @@ class SqliteLog implements Log {
   }
 
   async lead(signal: AbortSignal): Promise<Writer> {
-    const { groups, wakeup, partitions, store: reading } = await this.#opened();
+    const { groups, partitions, store: reading } = await this.#opened();
     const { logger } = this.#options;
     const either = AbortSignal.any([signal, this.#closed.signal]);
-    const parts = new DisposableStack();
+    await using parts = new AsyncDisposableStack();
     try {
       parts.use(await waitForLock(reading.path, groups, this.#timing, logger, either));
-      const store = parts.use(await this.#openStore());
-      const term = nextTerm(store);
+      const term = nextTerm(reading);
       groups.leads(term);
       parts.defer(() => groups.leadsNoMore(term));
       parts.use(beat(this.#timing.heartbeat, () => this.#showLeadership(groups, term)));
       for (const { name, topics } of this.#options.groups ?? []) groups.know(name, this.#partitionsOf(topics));
-      const retention = new Retention(this.#settings.retention, logger);
+      const thread = parts.use(await this.#startThread(term));
+      // What it opened is what we read.
+      reading.throwIfReplaced();
+      const held = parts.move();
       const writer: SqliteWriter = new SqliteWriter(
         {
-          store,
+          thread,
+          store: reading,
           partitions,
-          codec: this.#options.codec,
-          committed: () => wakeup.announce(),
-          maintain: () => retention.step(store, () => groups.lowestApplied()),
-          close: () => {
+          lowestApplied: () => groups.lowestApplied(),
+          deleted: (batches) => logger.debug({ batches }, 'applied batches deleted by retention'),
+          close: async () => {
             this.#writers.delete(writer);
-            parts.dispose();
+            await held.disposeAsync();
           },
         },
         term,
@@ -89,7 +92,6 @@ class SqliteLog implements Log {
       this.#writers.add(writer);
       return writer;
     } catch (error) {
-      parts.dispose();
       signal.throwIfAborted();
       throw this.#closed.signal.aborted ? logClosed() : error;
     }
@@ -137,8 +139,8 @@ class SqliteLog implements Log {
         }
         const delivery = cursors.next(pauses);
         if (delivery) {
-          await pace.found();
           yield delivery;
+          await pace.found();
         } else await wakeup.wait(pace.nextMs(), either);
       }
       this.#throwIfClosedBy(signal);
@@ -156,8 +158,8 @@ class SqliteLog implements Log {
     while (!either.aborted) {
       const delivery = cursors.next();
       if (delivery) {
-        await pace.found();
         yield delivery;
+        await pace.found();
       } else await wakeup.wait(pace.nextMs(), either);
     }
     this.#throwIfClosedBy(signal);
@@ -240,9 +242,14 @@ class SqliteLog implements Log {
     }
   }
 
-  #openStore(): Promise<Store> {
+  get #storeOptions(): StoreOptions {
     const { path, synchronous } = this.#settings;
-    return openStore({ path, synchronous, busyMs: this.#timing.busy }, this.#options.pipeline);
+    return { path, synchronous, busyMs: this.#timing.busy };
+  }
+
+  #startThread(term: number): Promise<AppendThread> {
+    const { appendThread, pipeline } = this.#options;
+    return AppendThread.start(appendThread, { store: this.#storeOptions, pipeline, term, retention: this.#settings.retention });
   }
 
   async #opened(): Promise<Open> {
@@ -259,7 +266,7 @@ class SqliteLog implements Log {
 
   async #openAll(): Promise<Open> {
     if (!existsSync(this.#settings.path)) this.#options.logger.info({ path: this.#settings.path }, 'making a new log');
-    const store = await this.#openStore();
+    const store = await openStore(this.#storeOptions, this.#options.pipeline);
     try {
       const partitions = guarded(store.path, () => ensureStreams(store, this.#options.streams));
       const groups = new GroupsFile(store.path, store.logId, this.#timing);

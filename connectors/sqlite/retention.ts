@@ -1,6 +1,5 @@
 /** Deletes old batches: by age and by size, oldest first, never one that a known group or a resume may still need. */
 import { partitionId } from '../../src/core/partition.ts';
-import type { Logger } from '../../src/core/ports.ts';
 import type { PartitionId } from '../../src/core/log-port.ts';
 import type { Store } from './store.ts';
 
@@ -12,7 +11,7 @@ export interface RetentionLimits {
 
 /** Looked at so often when there is nothing to do. */
 const restMs = 10_000;
-/** The event loop's share of one step. */
+/** What an append that comes meanwhile has to wait. */
 const stepMs = 50;
 
 interface Candidate {
@@ -25,24 +24,22 @@ interface Candidate {
 
 export class Retention {
   readonly #limits: RetentionLimits;
-  readonly #logger: Logger;
   readonly #restMs: number;
   #restUntilMs = 0;
 
-  constructor(limits: RetentionLimits, logger: Logger, rest = restMs) {
+  constructor(limits: RetentionLimits, rest = restMs) {
     this.#limits = limits;
-    this.#logger = logger;
     this.#restMs = rest;
   }
 
-  /** One bounded step. `lowestApplied`: per partition, the lowest offset of all groups; absent where no group reads it. */
-  step(store: Store, lowestApplied: () => ReadonlyMap<PartitionId, number>): void {
+  /** One bounded step; answers the number of batches deleted. `lowestApplied`: per partition, the lowest offset of all groups; absent where no group reads it. */
+  step(store: Store, lowestApplied: ReadonlyMap<PartitionId, number>): number {
     const startedMs = performance.now();
-    if (startedMs < this.#restUntilMs) return;
-    const deleted = store.transaction(() => this.#delete(store, lowestApplied(), startedMs + stepMs));
+    if (startedMs < this.#restUntilMs) return 0;
+    const deleted = store.transaction(() => this.#delete(store, lowestApplied, startedMs + stepMs));
     // Whoever used up his time has more to do: he goes on with the next complete record.
     if (performance.now() - startedMs < stepMs) this.#restUntilMs = startedMs + this.#restMs;
-    if (deleted > 0) this.#logger.debug({ batches: deleted }, 'applied batches deleted by retention');
+    return deleted;
   }
 
   #delete(store: Store, lowestApplied: ReadonlyMap<PartitionId, number>, deadlineMs: number): number {

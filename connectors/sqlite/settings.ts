@@ -9,6 +9,8 @@ export interface SqliteLogOptions {
   /** Groups that are expected to read, known before they ever joined: nothing is deleted that they have not applied. */
   readonly groups?: readonly { readonly name: string; readonly topics: readonly string[] }[];
   readonly codec: Codec;
+  /** The entry of the thread in which a leader writes: it hands `serveAppends` its port, its task and a codec. */
+  readonly appendThread: URL;
   readonly logger: Logger;
   readonly timing?: Partial<Timing>;
   readonly delivery?: Partial<DeliveryLimits>;

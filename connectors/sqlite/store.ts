@@ -12,7 +12,8 @@ import { guarded, isBusy, isNoDatabase, sqliteError } from './errors.ts';
 
 /** "CFXL": tells our file from any other SQLite file. */
 const applicationId = 0x4346584c;
-const formatVersion = 1;
+/** 2: batches know when their first record was committed. */
+const formatVersion = 2;
 
 const schemaSql = `
   CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -139,12 +140,8 @@ function identify(db: DatabaseSync, path: string): 'new' | 'ours' {
   const application = pragma(db, 'application_id');
   const version = pragma(db, 'user_version');
   if (application === applicationId) {
-    if (version <= formatVersion) return 'ours';
-    throw refused(
-      path,
-      `has format ${version}, this release knows up to ${formatVersion}`,
-      'Start the newer release again, or start a new log.',
-    );
+    if (version === formatVersion) return 'ours';
+    throw refused(path, `has format ${version}, this release reads and writes format ${formatVersion}`, wayOut(version));
   }
   const objects = db.prepare('SELECT count(*) AS count FROM sqlite_master').get()?.['count'];
   if (application === 0 && objects === 0) return 'new';
@@ -178,6 +175,11 @@ function metaOf(db: DatabaseSync, name: string): string {
 }
 
 const otherPath = 'Name another path under `log: { embedded: { path } }`.';
+
+function wayOut(version: number): string {
+  const age = version > formatVersion ? 'newer' : 'older';
+  return `Start the ${age} release that made it again. Or move it away, with its -wal, -shm and -groups files, and start: what is said then names the "start" from which a new log goes on behind what the targets hold.`;
+}
 
 function refused(path: string, what: string, remedy: string): CrossfadeError {
   return new CrossfadeError({ code: 'CONFIG_INVALID', fault: 'fatal', message: `${path} ${what}`, remedy });

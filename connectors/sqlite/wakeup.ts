@@ -59,7 +59,10 @@ export class Pace {
   #ms = shortestMs;
   #turnAtMs = performance.now();
 
-  /** Lets the event loop turn now and then: a consumer that never waits would starve this member's signs of life. */
+  /**
+   * Behind a delivery, before the next is read: lets the event loop turn now and then. A consumer that never waits would starve
+   * this member's signs of life, and what it has just handed to its target leaves this process before the next is decoded.
+   */
   async found(): Promise<void> {
     this.#ms = shortestMs;
     if (performance.now() - this.#turnAtMs < turnMs) return;

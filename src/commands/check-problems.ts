@@ -4,35 +4,52 @@ import type { Config, ServiceConfig } from '../config.ts';
 import { type Position, tableName, type TableSchema } from '../core/change.ts';
 import { asCrossfadeError } from '../core/errors.ts';
 import type { Finding, Logger } from '../core/ports.ts';
-import type { Sink } from '../core/sink-port.ts';
+import type { AppliedByOther, Sink } from '../core/sink-port.ts';
 import { otherPipelines } from '../runtime/new-log.ts';
 import { errorFields, makeLogger } from '../runtime/observe.ts';
-import { expectFirstLog, mappingsOf, openLog, openSink, openSource } from '../wire.ts';
+import { expectFirstLog, mappingsOf, openLog, openSink, openSource, refuseForeign } from '../wire.ts';
 
 export interface Problem extends Finding {
   /** What a person does, where there is no statement for it. */
   readonly remedy?: string;
 }
 
-/** All parts at the same time, or those of `only`; one that does not answer is a finding itself. `readsLog`: asks whether the source still has what follows the log. */
-export async function findProblems(config: Config, only?: readonly string[], readsLog = true): Promise<readonly Problem[]> {
-  const logger = makeLogger({ level: 'silent', format: 'json', write: () => {} });
+/** How one part is asked. */
+export interface Asking {
+  readonly logger: Logger;
+  /** Known from the log where the question is asked before a run that reads it; a position is then compared with the source. */
+  readonly resume?: Resume;
+  /** Whoever asks is to end. */
+  readonly stop?: AbortSignal;
+  /** Told when everything is loaded, and the part's server is asked for a connection now. */
+  readonly connecting?: () => void;
+}
+
+export const silentLogger = (): Logger => makeLogger({ level: 'silent', format: 'json', write: () => {} });
+
+/** All parts at the same time, or those of `only`; one that does not answer is a finding itself. */
+export async function findProblems(config: Config, only?: readonly string[]): Promise<readonly Problem[]> {
+  const logger = silentLogger();
   const wanted = (name: string) => only === undefined || only.includes(name);
-  const resume = readsLog ? await resumeOf(config, logger) : { isNew: false };
-  const source = sourceProblems(config, logger, resume);
+  const resume = await resumeOf(config, logger);
+  const source = askSource(config, { logger, resume });
   const log = wanted('log') ? logProblems(config, logger, resume) : [];
   const services = config.services
     .filter(({ name }) => wanted(name))
     .map(async (service) => {
-      const { schemas, problems } = await source;
-      const hopeless = wanted('source') ? [] : sourceOf(service, problems);
-      return [...hopeless, ...(await serviceProblems(config, service, schemas, logger))];
+      const told = await source;
+      const hopeless = wanted('source') ? [] : sourceOf(service, told);
+      return [...hopeless, ...(await askService(config, service, told, { logger, resume }))];
     });
   const all = [wanted('source') ? (await source).problems : [], await log, ...(await Promise.all(services))].flat();
   return all.sort((a, b) => Number(a.level !== 'error') - Number(b.level !== 'error'));
 }
 
-type Schemas = ReadonlyMap<string, TableSchema>;
+/** What the source said: what is wrong, and how the tables look that can come. */
+export interface SourceAnswer {
+  readonly problems: readonly Problem[];
+  readonly schemas: ReadonlyMap<string, TableSchema>;
+}
 
 /** Where capture would go on, or that it would begin; neither where the log cannot be read, which is its own finding. */
 interface Resume {
@@ -60,21 +77,18 @@ async function firstLogProblems(config: Config, logger: Logger): Promise<readonl
     return [];
   } catch (thrown) {
     const problem = problemOf(thrown, 'log');
-    // A target that does not answer is that service's finding.
+    // A target that does not answer, or that another pipeline filled, is that service's finding.
     return problem.code === 'LOG_LOST_HISTORY' ? [problem] : [];
   }
 }
 
-async function sourceProblems(
-  config: Config,
-  logger: Logger,
-  { position }: Resume,
-): Promise<{ problems: readonly Problem[]; schemas: Schemas }> {
+export async function askSource(config: Config, { logger, resume, connecting }: Asking): Promise<SourceAnswer> {
   const problems: Problem[] = [];
   const schemas = new Map<string, TableSchema>();
   try {
     await using source = await openSource(config, logger);
-    problems.push(...(await source.check(position)));
+    connecting?.();
+    problems.push(...(await source.check(resume?.position)));
     for (const schema of await source.schemas(config.tables)) schemas.set(tableName(schema.table), schema);
   } catch (thrown) {
     const problem = problemOf(thrown, 'source');
@@ -96,7 +110,7 @@ const isAboutTable = ({ level, where, code }: Problem) =>
  * A service that is looked at alone must not seem ready when its tables cannot come, or when nobody could ask what
  * they look like; the statements for that are another server's.
  */
-function sourceOf(service: ServiceConfig, problems: readonly Problem[]): Problem[] {
+export function sourceOf(service: ServiceConfig, { problems }: SourceAnswer): Problem[] {
   const mapped = new Set(service.mappings.map(({ source }) => `${sourceTable}${tableName(source)}`));
   return problems
     .filter((problem) => (isAboutTable(problem) && mapped.has(problem.where)) || unasked.has(problem.code))
@@ -115,7 +129,12 @@ async function logProblems(config: Config, logger: Logger, { isNew }: Resume): P
   }
 }
 
-async function serviceProblems(config: Config, service: ServiceConfig, schemas: Schemas, logger: Logger): Promise<readonly Problem[]> {
+export async function askService(
+  config: Config,
+  service: ServiceConfig,
+  { schemas }: SourceAnswer,
+  { logger, resume, stop, connecting }: Asking,
+): Promise<readonly Problem[]> {
   const where = `service ${service.name}`;
   const problems: Problem[] = [];
   const shapes = mappingsOf(service).map(({ source, transforms }) => {
@@ -128,9 +147,13 @@ async function serviceProblems(config: Config, service: ServiceConfig, schemas: 
     }
   });
   try {
-    await using sink = await openSink(config, service, logger);
+    await using sink = await openSink(config, service, logger, stop);
+    connecting?.();
     problems.push(...(await sink.check(shapes)));
-    problems.push(...(await predecessors(sink, where)));
+    const others = await predecessors(sink);
+    // A log that has begun, or begins where a person said, is past the question; a new one would be refused.
+    if (resume?.isNew && config.source.settings.start === undefined) problems.push(...refusal(service, others));
+    else problems.push(...otherPipelines(where, others));
   } catch (thrown) {
     problems.push(problemOf(thrown, where));
   }
@@ -138,11 +161,20 @@ async function serviceProblems(config: Config, service: ServiceConfig, schemas: 
 }
 
 /** What cannot be asked here, the sink's own check has named. */
-async function predecessors(sink: Sink, where: string): Promise<readonly Problem[]> {
+async function predecessors(sink: Sink): Promise<readonly AppliedByOther[]> {
   try {
-    return (await sink.progress()).size > 0 ? [] : otherPipelines(where, await sink.appliedByOthers());
+    return (await sink.progress()).size > 0 ? [] : await sink.appliedByOthers();
   } catch {
     return [];
+  }
+}
+
+function refusal(service: ServiceConfig, others: readonly AppliedByOther[]): Problem[] {
+  try {
+    refuseForeign(service, others);
+    return [];
+  } catch (thrown) {
+    return [problemOf(thrown, `service ${service.name}`)];
   }
 }
 

@@ -62,6 +62,9 @@ export function maskUrl(text: string, variable: string): MaskedUrl | undefined {
   return { url: `${scheme}${user.slice(0, colon)}:\${${variable}}@${host}${rest}`, variable, password: decoded(password) };
 }
 
+/** A `/`, `?` or `#` of the password as it was typed: the host would begin in the middle of it. */
+export const endsEarly = (url: string): boolean => /^[^:]+:\/\/[^/?#@]*:[^/?#]*[/?#].*@/.test(url.replaceAll(/\$\{[^}]*\}/g, ''));
+
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -1,7 +1,7 @@
 /** `crossfade init`: looks at the servers and writes a configuration that streams what can be streamed. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { environment, parseConfig, problemText, type Config } from '../config.ts';
+import { environment, parseConfig, type Config } from '../config.ts';
 import { targetKinds, targets } from '../config-targets.ts';
 import { type TableId, tableName, type TableSchema } from '../core/change.ts';
 import { asCrossfadeError, CrossfadeError, type ErrorCode } from '../core/errors.ts';
@@ -10,7 +10,7 @@ import { makeLogger } from '../runtime/observe.ts';
 import { discoverTables, openSink, openSource } from '../wire.ts';
 import { isStatement, statementsText } from './check-text.ts';
 import type { ExitCode, Invocation } from './command.ts';
-import { type Found, maskUrl, type MaskedUrl, plainName, starterText, withoutDatabase } from './init-file.ts';
+import { endsEarly, type Found, maskUrl, type MaskedUrl, plainName, starterText, withoutDatabase } from './init-file.ts';
 import { usage } from './usage.ts';
 
 const see = 'crossfade init --help';
@@ -31,6 +31,7 @@ export async function init({ flags, words, output }: Invocation): Promise<ExitCo
   const secrets = secretsOf(source, target);
   const logger = makeLogger({ level: 'silent', format: 'json', write: () => {} });
   const base = { pipeline: plainName(database ?? 'crossfade', 'crossfade'), sourceUrl, service };
+  if (output.live) output.err(`looking at the source${target ? ` and at ${target.kind}` : ''} …\n`);
   const found = await asked(
     /^mariadb:/i.test(source.url) ? 'MariaDB' : 'MySQL',
     look(base, database === undefined ? undefined : decodeURIComponent(database), file, secrets, logger),
@@ -69,6 +70,13 @@ async function asked<T>(server: string, answer: Promise<T>): Promise<T> {
 }
 
 function masked(url: string, variable: string, pattern: RegExp, form: string): MaskedUrl {
+  if (pattern.test(url) && endsEarly(url)) {
+    const codes = '@ is %40, / is %2F, ? is %3F, # is %23, : is %3A, % is %25';
+    throw usage(
+      `before the last @ of the URL, in the user's name or the password, stands a character that ends it: percent-encode it in this URL (${codes}); in ${variable} write the password as it is`,
+      see,
+    );
+  }
   const result = pattern.test(url) ? maskUrl(url, variable) : undefined;
   if (!result) throw notOfTheForm(form);
   return result;
@@ -139,7 +147,8 @@ function parsed(text: string, file: string, secrets: Record<string, string>): Co
     readSecret: () => undefined,
   });
   if ('config' in reading) return reading.config;
-  const problems = reading.problems.map((problem) => problemText(file, problem)).join('\n');
+  // No file holds this yet, so nobody could look at a line of it.
+  const problems = reading.problems.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('\n');
   throw usage(`what was given does not make a configuration:\n${problems}`, see);
 }
 

@@ -44,7 +44,7 @@ export function makeOutput({ stdout, stderr, stdin }: Streams, environment: Read
     confirm: (question) => (stdin.isTTY && live ? ask(question, stdin, stderr) : Promise.resolve(false)),
     statusLine(text) {
       if (!live) return;
-      status = text.slice(0, Math.max(0, (stdout.columns ?? 80) - 1));
+      status = cutTo((stdout.columns ?? 80) - 1, text);
       stdout.write(`\r\u001b[K${status}`);
     },
   };
@@ -89,7 +89,13 @@ function wrapLine(paragraph: string, width: number, indent: string): string[] {
   return [...lines, line.trimEnd()];
 }
 
-/** Columns aligned by spaces, numbers to the right, cut at the terminal's width. */
+/** Cut to the width, with a mark that it was. */
+export const cutTo = (columns: number, text: string) => (text.length > columns ? `${text.slice(0, Math.max(0, columns - 1))}…` : text);
+
+/** What a table may take: a terminal cuts what is wider, a file or another program gets all of it. */
+export const tableWidth = ({ live, columns }: Pick<Output, 'live' | 'columns'>): number => (live ? columns : Infinity);
+
+/** Columns aligned by spaces, numbers to the right, cut at the width. */
 export function table(rows: readonly (readonly (string | number)[])[], columns: number): string {
   const texts = rows.map((row) => row.map((cell) => (typeof cell === 'number' ? cell.toLocaleString('en-US') : cell)));
   const widths = (texts[0] ?? []).map((_, at) => Math.max(...texts.map((row) => row[at]?.length ?? 0)));
@@ -101,6 +107,6 @@ export function table(rows: readonly (readonly (string | number)[])[], columns: 
         .join('  ')
         .trimEnd(),
     )
-    .map((line) => (line.length > columns ? `${line.slice(0, Math.max(1, columns - 1))}…` : line))
+    .map((line) => cutTo(columns, line))
     .join('\n');
 }

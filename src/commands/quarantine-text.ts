@@ -2,7 +2,7 @@
 import type { ColumnSchema, Row } from '../core/change.ts';
 import type { QueuedChange, QueuedDetail, QueueOutcome } from '../core/quarantine-port.ts';
 import { cellJson, rowJson } from '../core/row-json.ts';
-import { type Output, plural, table, wrap } from './output.ts';
+import { type Output, plural, table, tableWidth, wrap } from './output.ts';
 import { secondsText } from './run-line.ts';
 
 type Listed = QueuedChange & { readonly service: string };
@@ -12,16 +12,17 @@ export function listText(changes: readonly Listed[], nowMs: number, output: Outp
   const rows = changes.map(({ service, id, state, source, key, op, behind, code, firstSeenMs }) => [
     service,
     id,
-    state,
-    source,
-    key.slice(0, 12),
-    op,
-    behind,
     code ?? '-',
     secondsText(Math.max(0, (nowMs - firstSeenMs) / 1000)),
+    behind,
+    state,
+    op,
+    source,
+    key.slice(0, 12),
   ]);
   const reasons = [...new Set(changes.flatMap(({ reason }) => reason ?? []))].slice(0, 10);
-  const lines = table([['service', 'id', 'state', 'table', 'key', 'change', 'behind', 'code', 'age'], ...rows], output.columns);
+  // A narrow terminal cuts at the right: first what decides what to do.
+  const lines = table([['service', 'id', 'code', 'age', 'behind', 'state', 'change', 'table', 'key'], ...rows], tableWidth(output));
   return [lines, '', ...reasons.map((reason) => wrap(reason, output.columns))].join('\n');
 }
 
@@ -71,7 +72,7 @@ export function outcomeText(outcomes: readonly (QueueOutcome & { readonly id: st
   return outcomes
     .map(({ id, applied, left, code, reason }) =>
       left === 0
-        ? `${id}: ${plural(applied, 'change')} applied`
+        ? `${id}: applied${applied > 1 ? `, and ${plural(applied - 1, 'later change')} of its key` : ''}`
         : wrap(`${id}: still refused, ${plural(left, 'change')} kept. ${code}: ${reason}`, output.columns),
     )
     .join('\n');

@@ -62,7 +62,13 @@ async function retry({ flags, output }: Invocation, kept: Quarantine, id: string
   for (const head of heads) {
     const outcome = await kept.retry(head);
     // Of several, one may have gone meanwhile by itself.
-    if (!outcome && id !== undefined) throw unknown(id, service);
+    if (!outcome && id !== undefined) {
+      // No wrong usage: a retry before, or the service itself, may have applied it.
+      output.err(
+        `service ${service.name} keeps no change ${id}: it was applied or discarded before, or the id is not one of \`crossfade quarantine list\`\n`,
+      );
+      return 1;
+    }
     if (outcome) outcomes.push({ id: head, ...outcome });
   }
   output.out(flags.on('json') ? `${JSON.stringify(outcomes)}\n` : `${outcomeText(outcomes, output)}\n`);

@@ -19,7 +19,7 @@ import type { Totals } from '../runtime/observe.ts';
 import { vitals } from '../runtime/vitals.ts';
 import { openLog } from '../wire.ts';
 import { usage } from './usage.ts';
-import { ratesOf } from './status.ts';
+import { ratesOf } from './status-rates.ts';
 import { type Sample, takeSample } from './status-sample.ts';
 
 export interface HealthParts {
@@ -42,6 +42,9 @@ export function httpFlag(flag: string | undefined, config: HttpConfig): HttpConf
   if (listen === undefined) throw usage('--http must be HOST:PORT, as 127.0.0.1:8080, or off', 'crossfade run --help');
   return { ...listen, explicit: true };
 }
+
+/** As the log names this process. */
+const self = `pid ${process.pid} on ${hostname()}`;
 
 export class Health implements AsyncDisposable {
   readonly #parts: HealthParts;
@@ -67,7 +70,7 @@ export class Health implements AsyncDisposable {
     const queueOf = (url: string) => this.#queueOf(url);
     const { pipeline } = config;
     const patienceMs = patienceOf(parts.parts);
-    this.#alerts = new LagAlerts({ pipeline, objectives, logger, watch: this.#watch, totals, openLog: open, queueOf, patienceMs });
+    this.#alerts = new LagAlerts({ pipeline, objectives, logger, watch: this.#watch, totals, self, openLog: open, queueOf, patienceMs });
     this.#status = statusRoute(config, quiet);
   }
 
@@ -164,7 +167,7 @@ export class Health implements AsyncDisposable {
   #ready(): Verdict {
     const { parts, totals, signal } = this.#parts;
     if (signal.aborted) return { ok: false, reasons: ['stopping'] };
-    return readiness({ parts, totals, threads: this.#threads(), log: this.#watch.log, self: `pid ${process.pid} on ${hostname()}` });
+    return readiness({ parts, totals, threads: this.#threads(), log: this.#watch.log, self });
   }
 
   async #metrics(): Promise<Answer> {
@@ -188,7 +191,7 @@ export class Health implements AsyncDisposable {
       ready: this.#ready().ok,
       log: {
         completeAgeSeconds: this.#watch.completeAgeSeconds(nowMs),
-        lookAgeSeconds: lookedAtMs === undefined ? undefined : Math.max(0, nowMs - lookedAtMs) / 1000,
+        lookAgeSeconds: lookedAtMs === undefined ? undefined : Math.max(0, performance.now() - lookedAtMs) / 1000,
         clockOffsetSeconds,
         room: log && (log.room?.level ?? 'well'),
       },
@@ -231,10 +234,11 @@ function watched(config: Config, service: ServiceConfig): WatchedService {
 function statusRoute(config: Config, logger: Logger): () => Promise<Answer> {
   let last: { readonly sample: Sample; readonly body: object } | undefined;
   return async () => {
-    if (last === undefined || Date.now() - last.sample.atMs > 5000) {
+    // A clock that was set back would make the last sample one of the future.
+    if (last === undefined || Math.abs(Date.now() - last.sample.atMs) > 5000) {
       const sample = await takeSample(config, logger);
       // Rates since the look before, however long ago that was; the first has none.
-      last = { sample, body: { ...sample, ...ratesOf(last?.sample ?? sample, sample) } };
+      last = { sample, body: { ...sample, ...ratesOf(last ? [last.sample] : [], sample) } };
     }
     return json(200, last.body);
   };

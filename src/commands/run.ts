@@ -2,6 +2,7 @@
 import { setInterval as ticks } from 'node:timers/promises';
 import { type Config, loadConfig, type ServiceConfig } from '../config.ts';
 import { tableName } from '../core/change.ts';
+import type { CrossfadeError } from '../core/errors.ts';
 import type { Logger } from '../core/ports.ts';
 import { type Part, supervise, threadPart } from '../runtime/daemon.ts';
 import { type LogLevel, makeLogger, makeMeters, type Observed, readableLine, type Totals } from '../runtime/observe.ts';
@@ -34,7 +35,9 @@ export async function run({ flags, words, output, signal }: Invocation): Promise
     logger,
     signal,
   });
-  const hopeless = await preflight(config, { capture: role.capture, services }, logger, signal);
+  const asked = ['the source', ...services.map(({ name }) => `service ${name}`)];
+  logger.info({}, `asking ${asked.join(', ')} whether this can work`);
+  const { hopeless, late } = await preflight(config, { capture: role.capture, services }, logger, signal);
   if (hopeless.length > 0) {
     for (const { code, where, message } of hopeless) if (!output.live) logger.error({ code, where }, message);
     output.err(
@@ -42,7 +45,7 @@ export async function run({ flags, words, output, signal }: Invocation): Promise
     );
     return 4;
   }
-  const parts: Part[] = [];
+  const parts: Part[] = late === undefined ? [] : [late];
   if (role.capture || role.apply !== 'all') {
     const { capturePart, applyPart } = await import('../wire.ts');
     const tools = { logger, state: observed.state };
@@ -52,7 +55,7 @@ export async function run({ flags, words, output, signal }: Invocation): Promise
   if (role.apply === 'all')
     parts.push(
       ...services.map((service) =>
-        serviceThread({ configPath: config.path, service: service.name, logLevel }, { observed, health, print }),
+        serviceThread({ configPath: config.path, service: service.name, logLevel }, { observed, health, print, logger }),
       ),
     );
   signal.addEventListener('abort', () => logger.info({}, 'stopping: what is in hand is finished; a second signal ends at once'), {
@@ -69,7 +72,8 @@ export async function run({ flags, words, output, signal }: Invocation): Promise
   } catch (thrown) {
     // main.ts says it to a person; the log of a service is read by machines.
     if (!output.live) logger.error({ err: thrown }, 'cannot go on');
-    await health.stopped(thrown);
+    // Who stops it is there already: a verdict that comes at the same time is met again by the next start.
+    if (!signal.aborted) await health.stopped(thrown);
     throw thrown;
   } finally {
     line.abort();
@@ -110,9 +114,10 @@ interface ThreadTools {
   readonly observed: Observed;
   readonly health: Pick<Health, 'threadStarts' | 'heard'>;
   readonly print: (line: string) => void;
+  readonly logger: Logger;
 }
 
-function serviceThread(task: WorkerTask, { observed, health, print }: ThreadTools): Part {
+function serviceThread(task: WorkerTask, { observed, health, print, logger }: ThreadTools): Part {
   const { totals } = observed;
   const part = `apply ${task.service}`;
   health.threadStarts(part);
@@ -127,7 +132,8 @@ function serviceThread(task: WorkerTask, { observed, health, print }: ThreadTool
       if (state) totals.states[part] = state;
     }
   };
-  return threadPart({ name: part, entry: new URL('../worker.ts', import.meta.url), workerData: task, onMessage });
+  const onCutShort = (err: CrossfadeError) => logger.warn({ part, err }, 'ended before it had drained');
+  return threadPart({ name: part, entry: new URL('../worker.ts', import.meta.url), workerData: task, onMessage, onCutShort });
 }
 
 /** What will happen, before it does: for a person in a few lines, for a machine in one. */

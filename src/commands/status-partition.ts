@@ -23,10 +23,13 @@ interface Doubt {
   readonly message: string;
 }
 
+/** What of the progress tells how far it is. */
+export type Place = Pick<Progress, 'logId' | 'nextOffset'>;
+
 export interface PartitionQuestion {
   readonly partition: PartitionId;
   readonly tables: readonly string[];
-  readonly progress: Progress | undefined;
+  readonly progress: Place | undefined;
   readonly waitsSinceMs?: number | undefined;
   readonly nowMs: number;
   /** Absent where the log does not answer; `ask` bounds the time. */
@@ -71,7 +74,7 @@ async function firstFrom(
 }
 
 /** A small lag must never be computed from offsets that mean something else: these are what stops an apply too. */
-function doubtOf(progress: Progress | undefined, range: PartitionState | undefined): Doubt | undefined {
+function doubtOf(progress: Place | undefined, range: PartitionState | undefined): Doubt | undefined {
   if (progress === undefined) return undefined;
   if (range === undefined || progress.logId !== range.logId)
     return { code: 'TARGET_PROGRESS_FOREIGN', message: 'the progress in the target belongs to another log' };

@@ -2,12 +2,13 @@
 import { numberOf } from '../core/partition.ts';
 import type { LogMember, PartTrouble } from '../core/log-state.ts';
 import { isSilent } from '../runtime/health.ts';
-import { type Output, table, wrap } from './output.ts';
+import { cutTo, type Output, table, tableWidth, wrap } from './output.ts';
 import { secondsText } from './run-line.ts';
 import { keptOf } from './status-kept.ts';
 import type { PartitionSample } from './status-partition.ts';
-import type { Sample, ServiceSample, Trouble } from './status-sample.ts';
-import type { Rates } from './status.ts';
+import type { Trouble } from './status-look.ts';
+import type { Sample, ServiceSample } from './status-sample.ts';
+import type { Rates } from './status-rates.ts';
 import { waitsOf } from './status-waits.ts';
 
 type Paint = Parameters<Output['paint']>[0];
@@ -52,10 +53,15 @@ function serviceLines(service: ServiceSample, { atMs }: Sample, rates: Rates, ou
     const life = lifeText('apply', service.members);
     lines.push(...said(life.text, '  ', life.paint, output), ...lastTrouble(service.trouble, atMs, '  ', output));
   }
-  if (service.error) return [...lines, ...unreachable(service.error, '  ', output)];
-  const lag = `lag ${service.lagSeconds === undefined ? 'unknown' : secondsText(service.lagSeconds)}`;
-  const changes = service.lagChanges === undefined ? '' : `, ${service.lagChanges.toLocaleString('en-US')} changes`;
-  lines.push(...said(`${lag}${changes}, ${rateText(rates.appliedPerSecond[service.name] ?? 0)}`, '  ', undefined, output));
+  if (service.error) {
+    lines.push(...unreachable(service.error, '  ', output));
+    if (service.isNoted) lines.push(...said(`lag at most ${lagText(service)}, by what it last told the log`, '  ', undefined, output));
+    return lines;
+  }
+  const { [service.name]: perSecond = 0 } = rates.appliedPerSecond;
+  const { [service.name]: stillSeconds } = rates.stillSeconds;
+  const rate = stillSeconds === undefined ? rateText(perSecond) : `nothing applied in the last ${secondsText(stillSeconds)}`;
+  lines.push(...said(`lag ${lagText(service)}, ${rate}`, '  ', undefined, output));
   for (const { text, seconds } of waitsOf(service.partitions))
     lines.push(...said(`${text} since ${secondsText(seconds)}`, '  ', 'yellow', output));
   for (const { text, seconds, isPoison } of keptOf(service.kept ?? []))
@@ -67,16 +73,22 @@ function serviceLines(service: ServiceSample, { atMs }: Sample, rates: Rates, ou
   return [...lines, ...partitionLines(service, rates, output)];
 }
 
+function lagText({ lagSeconds, lagChanges }: ServiceSample): string {
+  const changes = lagChanges === undefined ? '' : `, ${lagChanges.toLocaleString('en-US')} changes`;
+  return `${lagSeconds === undefined ? 'unknown' : secondsText(lagSeconds)}${changes}`;
+}
+
 function partitionLines({ name, partitions }: ServiceSample, rates: Rates, output: Output): string[] {
-  const row = ({ partition, tables, nextOffset, endOffset, lagSeconds, lagChanges }: PartitionSample) => [
+  const row = ({ partition, tables, nextOffset, endOffset, lagSeconds, lagChanges, doubt }: PartitionSample) => [
     `${tables.join(', ')} #${numberOf(partition)}`,
-    nextOffset,
+    // Behind the last change there may be marks of the log, which nobody applies.
+    lagChanges === 0 && doubt === undefined ? Math.max(nextOffset, endOffset) : nextOffset,
     endOffset,
     lagChanges,
     lagSeconds === undefined ? '-' : secondsText(lagSeconds),
     rates.partitionsPerSecond[name]?.[partition] ?? 0,
   ];
-  const text = table([['table', 'applied', 'end', 'behind', 'lag', '/s'], ...partitions.map(row)], output.columns - 2);
+  const text = table([['table', 'applied', 'end', 'behind', 'lag', '/s'], ...partitions.map(row)], tableWidth(output) - 2);
   return text.split('\n').map((line) => `  ${line}`);
 }
 
@@ -115,7 +127,5 @@ function broken(line: string, columns: number): string[] {
   if (line.length <= columns) return [line];
   return [line.slice(0, columns), ...broken(line.slice(columns), columns)];
 }
-
-const cutTo = (columns: number, text: string) => (text.length > columns ? `${text.slice(0, Math.max(1, columns - 1))}…` : text);
 
 const rateText = (perSecond: number) => `${perSecond.toLocaleString('en-US')} records/s`;

@@ -4,16 +4,15 @@ import { tableName } from '../core/change.ts';
 import { partitionsOf, topicOf } from '../core/partition.ts';
 import type { LogMember, LogState, PartTrouble } from '../core/log-state.ts';
 import type { Finding, Logger } from '../core/ports.ts';
-import type { Log, PartitionId } from '../core/log-port.ts';
+import type { PartitionId } from '../core/log-port.ts';
 import type { QueueTotals } from '../core/quarantine-port.ts';
-import type { Progress } from '../core/sink-port.ts';
 import { secondsSince } from '../runtime/lag.ts';
-import { type ErrorFields, errorFields } from '../runtime/observe.ts';
 import { openLog, openSink, openSource } from '../wire.ts';
 import { reasonsOf } from './status-health.ts';
 import { type KeptSample, keptSample } from './status-kept.ts';
-import { type Asked, askInTime, closeLater, inTime } from './status-patience.ts';
-import { partitionSample, type PartitionSample } from './status-partition.ts';
+import { askLog, type LogLook, LogLooks, type Trouble, troubleOf, type Unreachable } from './status-look.ts';
+import { partitionSample, type PartitionSample, type Place } from './status-partition.ts';
+import { askInTime } from './status-patience.ts';
 
 export interface Sample {
   readonly pipeline: string;
@@ -25,7 +24,6 @@ export interface Sample {
   readonly log: LogSample;
   readonly services: readonly ServiceSample[];
 }
-export type Trouble = Pick<ErrorFields, 'code' | 'message' | 'remedy'>;
 
 interface LogSample {
   readonly path: string;
@@ -55,35 +53,42 @@ export interface ServiceSample {
   readonly lagSeconds?: number;
   readonly objectiveSeconds?: number;
   readonly lagChanges?: number;
+  /** The target does not answer: `applied` and lag follow from what the service last told the log, so the lag is at most this. */
+  readonly isNoted?: true;
   readonly applied: number;
   /** What the target refuses, by table; absent where it does not answer. */
   readonly kept?: readonly KeptSample[];
   readonly partitions: readonly PartitionSample[];
 }
 
-const logAsked: Asked = { what: 'the log', code: 'LOG_UNREACHABLE' };
-const askLog = <T>(work: () => Promise<T>) => inTime(logAsked, work);
+/** What is asked, as `wire.ts` opens it. */
+export interface Servers {
+  readonly openLog: typeof openLog;
+  readonly openSink: typeof openSink;
+  readonly openSource: typeof openSource;
+}
 
-export async function takeSample(config: Config, logger: Logger, now: () => number = Date.now): Promise<Sample> {
-  const describing = describeWithSource(config, logger);
-  const log = await openedLog(config, logger);
-  try {
-    const services = await Promise.all(config.services.map((service) => readService({ config, service, logger, log, now })));
-    const look = await lookAt(log);
-    const { end, error, describe } = await describing;
-    const { host, port } = config.source.settings;
-    const sample = {
-      pipeline: config.pipeline,
-      atMs: now(),
-      source: { server: `${host}:${port}`, ...(end === undefined ? {} : { end }), ...(error === undefined ? {} : { error }) },
-      log: logSample(config.log.name, look, describe, now()),
-      services,
-    };
-    const reasons = reasonsOf(sample);
-    return { ...sample, healthy: reasons.length === 0, reasons };
-  } finally {
-    if (!('error' in log)) closeLater(log);
-  }
+export async function takeSample(
+  config: Config,
+  logger: Logger,
+  now: () => number = Date.now,
+  servers: Servers = { openLog, openSink, openSource },
+): Promise<Sample> {
+  const describing = describeWithSource(config, logger, servers);
+  using looks = new LogLooks(() => servers.openLog(config, config.streams, logger));
+  const services = await Promise.all(config.services.map((service) => readService({ config, service, logger, looks, now, servers })));
+  const look = await looks.latest();
+  const { end, error, describe } = await describing;
+  const { host, port } = config.source.settings;
+  const sample = {
+    pipeline: config.pipeline,
+    atMs: now(),
+    source: { server: `${host}:${port}`, ...(end === undefined ? {} : { end }), ...(error === undefined ? {} : { error }) },
+    log: logSample(config.log.name, look, describe, now()),
+    services,
+  };
+  const reasons = reasonsOf(sample);
+  return { ...sample, healthy: reasons.length === 0, reasons };
 }
 
 interface Described {
@@ -95,12 +100,12 @@ interface Described {
 const asItIs = (position: string): string => position;
 
 /** Only the source can read positions, also while its server is away; where even that fails they are shown as they are. */
-async function describeWithSource(config: Config, logger: Logger): Promise<Described> {
+async function describeWithSource(config: Config, logger: Logger, { openSource: open }: Servers): Promise<Described> {
   let describe = asItIs;
   try {
     const end = await askInTime(
       { what: 'the source', code: 'SOURCE_UNREACHABLE' },
-      () => openSource(config, logger),
+      () => open(config, logger),
       async (source) => {
         describe = (position) => source.describe(position);
         return describe(await source.end());
@@ -109,26 +114,6 @@ async function describeWithSource(config: Config, logger: Logger): Promise<Descr
     return { end, describe };
   } catch (thrown) {
     return { error: troubleOf(thrown), describe };
-  }
-}
-
-type Unreachable = { readonly error: Trouble };
-type LogLook = { readonly log: Log; readonly state: LogState } | Unreachable;
-
-async function openedLog(config: Config, logger: Logger): Promise<Log | Unreachable> {
-  try {
-    return await askLog(() => openLog(config, config.streams, logger));
-  } catch (thrown) {
-    return { error: troubleOf(thrown) };
-  }
-}
-
-async function lookAt(log: Log | Unreachable): Promise<LogLook> {
-  if ('error' in log) return log;
-  try {
-    return { log, state: await askLog(() => log.state()) };
-  } catch (thrown) {
-    return { error: troubleOf(thrown) };
   }
 }
 
@@ -152,19 +137,20 @@ interface ServiceQuestion {
   readonly config: Config;
   readonly service: ServiceConfig;
   readonly logger: Logger;
-  readonly log: Log | Unreachable;
+  readonly looks: LogLooks;
   readonly now: () => number;
+  readonly servers: Servers;
 }
 
 /** First the target, then the log: what a service has applied is in the log before, so it can never seem ahead of it. */
-async function readService({ config, service, logger, log, now }: ServiceQuestion): Promise<ServiceSample> {
+async function readService({ config, service, logger, looks, now, servers }: ServiceQuestion): Promise<ServiceSample> {
   const asked = { what: `the target of service ${service.name}`, code: 'TARGET_UNREACHABLE' } as const;
-  let progress: ReadonlyMap<PartitionId, Progress> | Unreachable;
+  let progress: ReadonlyMap<PartitionId, Place> | Unreachable;
   let kept: readonly QueueTotals[] = [];
   try {
     progress = await askInTime(
       asked,
-      () => openSink(config, service, logger),
+      () => servers.openSink(config, service, logger),
       async (sink) => {
         kept = (await sink.quarantine?.totals()) ?? [];
         return sink.progress();
@@ -173,7 +159,7 @@ async function readService({ config, service, logger, log, now }: ServiceQuestio
   } catch (thrown) {
     progress = { error: troubleOf(thrown) };
   }
-  const look = await lookAt(log);
+  const look = await looks.look();
   const { objectiveSeconds } = service.lag;
   const objective = objectiveSeconds === undefined ? {} : { objectiveSeconds };
   const head = {
@@ -182,18 +168,35 @@ async function readService({ config, service, logger, log, now }: ServiceQuestio
     ...objective,
     ...('error' in look ? {} : lifeOf(service.name, look.state)),
   };
-  if ('error' in progress) return { ...head, error: progress.error, applied: 0, partitions: [] };
-  const known = progress;
+  if ('error' in progress && 'error' in look) return { ...head, error: progress.error, applied: 0, partitions: [] };
+  const places = 'error' in progress ? notedPlaces(service, look) : progress;
   const tablesOf = (partition: PartitionId) =>
     service.mappings.map(({ source }) => tableName(source)).filter((name) => config.routing.get(name)?.topic === topicOf(partition));
   const partitions = await Promise.all(
     service.streams.flatMap(partitionsOf).map((partition) => {
       const waitsSinceMs = 'error' in look ? undefined : look.state.waits.get(service.name)?.get(partition);
-      const question = { partition, tables: tablesOf(partition), progress: known.get(partition), waitsSinceMs, nowMs: now() };
+      const question = { partition, tables: tablesOf(partition), progress: places.get(partition), waitsSinceMs, nowMs: now() };
       return partitionSample('error' in look ? question : { ...question, look: { ...look, ask: askLog } });
     }),
   );
-  return { ...head, ...totalOf(partitions, 'error' in look), kept: kept.map((totals) => keptSample(totals, now())), partitions };
+  const total = { ...head, ...totalOf(partitions, 'error' in look) };
+  if ('error' in progress) return { ...total, error: progress.error, isNoted: true, partitions };
+  return { ...total, kept: kept.map((totals) => keptSample(totals, now())), partitions };
+}
+
+/** Where the service stands at least, as it last told the log: a lag from there is not less than the true one. */
+function notedPlaces({ name }: ServiceConfig, look: LogLook): ReadonlyMap<PartitionId, Place> {
+  if ('error' in look) return new Map();
+  const { groups, partitions } = look.state;
+  return new Map(
+    [...(groups.get(name) ?? [])].flatMap(([partition, nextOffset]) => {
+      const range = partitions.get(partition);
+      // What the service said of an earlier life of the log says nothing of this one.
+      return range === undefined || nextOffset < range.startOffset || nextOffset > range.endOffset
+        ? []
+        : [[partition, { logId: range.logId, nextOffset }] as const];
+    }),
+  );
 }
 
 /** Who applies it, and what it last ran into. */
@@ -211,9 +214,4 @@ function totalOf(partitions: readonly PartitionSample[], blind: boolean): Pick<S
     ...(lags.length === partitions.length ? { lagSeconds: Math.max(0, ...lags) } : {}),
     lagChanges: partitions.reduce((sum, { lagChanges }) => sum + lagChanges, 0),
   };
-}
-
-function troubleOf(thrown: unknown): Trouble {
-  const { code, message, remedy } = errorFields(thrown);
-  return { code, message, ...(remedy === undefined ? {} : { remedy }) };
 }

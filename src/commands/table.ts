@@ -224,7 +224,7 @@ function valueOf(command: Command, flag: string, option: Option, value: string |
 function checkWords(command: Command, words: readonly string[]): void {
   const { min, max } = command.words;
   const see = `crossfade ${command.name} --help`;
-  if (words.length < min) throw usage(`${command.name} needs more: ${command.usage[0]}`, see);
+  if (words.length < min) throw usage(`${command.name} needs more: ${command.usage.join('\n  or ')}`, see);
   if (words.length > max) throw usage(`${command.name} does not know what to do with the word number ${max + 1} behind it`, see);
 }
 

@@ -97,8 +97,21 @@ export type Change =
   | { readonly op: 'read'; readonly after: Row }
   | { readonly op: 'truncate' };
 
+/** Rows may be made when they are asked for (see scanned-change.ts). Accessors of a class, so that the compiler refuses a spread that loses them. */
+declare class BeforeRow {
+  get before(): Row;
+}
+declare class AfterRow {
+  get after(): Row;
+}
+type ChangeWithRows =
+  | ({ readonly op: 'insert' | 'read' } & AfterRow)
+  | ({ readonly op: 'update' } & BeforeRow & AfterRow)
+  | ({ readonly op: 'delete' } & BeforeRow)
+  | { readonly op: 'truncate' };
+
 /** What transforms and sinks see: a change with its table's shape and its place in the one order of the source. */
-export type ChangeEvent = Change & {
+export type ChangeEvent = ChangeWithRows & {
   readonly schema: TableSchema;
   readonly version: Version;
   readonly committedAtUs: number;

@@ -3,7 +3,7 @@
  * them. Every byte is looked at; whatever is otherwise is left to the parser, which alone says what is wrong.
  */
 import type { TableSchema } from './change.ts';
-import { cellStride, ImageScanner, scannedBytesMax } from './image-scanner.ts';
+import { beginMask, cellStride, ImageScanner, scannedBytesMax } from './image-scanner.ts';
 
 /** Cells of many images in few arrays; a full one stays with those who point into it. */
 class CellArena {
@@ -31,10 +31,12 @@ export interface ScannedEnvelope {
   readonly bytes: Buffer;
   readonly cells: Int32Array;
   /** Where the image's cells begin in `cells`; -1: it has none. */
-  readonly before: number;
-  readonly after: number;
+  readonly beforeAt: number;
+  readonly afterAt: number;
   readonly transactionId: string;
 }
+
+type Found = { -readonly [name in keyof ScannedEnvelope]: ScannedEnvelope[name] };
 
 const scanners = new WeakMap<TableSchema, EnvelopeScanner | null>();
 
@@ -64,6 +66,7 @@ export class EnvelopeScanner {
   #transactionId = '';
   #foundId = '';
   #op: ScannedEnvelope['op'] | undefined;
+  readonly #found: Found = { op: 'insert', bytes: Buffer.alloc(0), cells: new Int32Array(0), beforeAt: -1, afterAt: -1, transactionId: '' };
 
   constructor(images: ImageScanner) {
     this.#images = images;
@@ -72,14 +75,23 @@ export class EnvelopeScanner {
 
   /** undefined where the envelope is not exactly as ours are. */
   scan(value: Uint8Array): ScannedEnvelope | undefined {
-    if (value.length >= scannedBytesMax) return undefined;
     const bytes = value instanceof Buffer ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    return this.scanIn(bytes, 0, bytes.length);
+  }
+
+  /** The same of what lies from `from` to below `to`, among others perhaps. */
+  scanIn(all: Buffer, begin: number, until: number): ScannedEnvelope | undefined {
+    if (until - begin >= scannedBytesMax) return undefined;
+    // Places beyond those that fit beside a code are counted from the envelope's own begin.
+    const isFar = until > beginMask;
+    const bytes = isFar ? all.subarray(begin, until) : all;
+    const [from, to] = isFar ? [0, bytes.length] : [begin, until];
     const images = this.#images;
     images.sawHighBytes = false;
     const size = this.#imageSize;
     const base = this.#arena.reserve(size * 2);
     const { cells } = this.#arena;
-    let at = matched(bytes, 0, beforePart);
+    let at = matched(bytes, from, beforePart);
     if (at < 0) return undefined;
     const hasBefore = bytes[at] === openBrace;
     at = hasBefore ? images.scan(bytes, at, cells, base) : matched(bytes, at, nullPart);
@@ -89,23 +101,30 @@ export class EnvelopeScanner {
     const hasAfter = bytes[at] === openBrace;
     const after = hasBefore ? base + size : base;
     at = hasAfter ? images.scan(bytes, at, cells, after) : matched(bytes, at, nullPart);
-    if (at < 0 || !this.#end(bytes, at)) return undefined;
+    if (at < 0 || !this.#end(bytes, at, to)) return undefined;
     const op = this.#op as ScannedEnvelope['op'];
     const needsBefore = op === 'update' || op === 'delete';
     if (hasBefore !== needsBefore || hasAfter === (op === 'delete')) return undefined;
-    if (images.sawHighBytes && bytes.toString('utf8').includes('\ufffd')) {
+    if (images.sawHighBytes && bytes.toString('utf8', from, to).includes('\ufffd')) {
       // What the next envelope has in common with this one was not found good.
       this.#headTo = this.#headFrom;
       this.#middleTo = this.#middleFrom;
       return undefined;
     }
     this.#arena.keep(hasBefore && hasAfter ? size * 2 : size);
-    return { op, bytes, cells, before: hasBefore ? base : -1, after: hasAfter ? after : -1, transactionId: this.#transactionId };
+    const found = this.#found;
+    found.op = op;
+    found.bytes = bytes;
+    found.cells = cells;
+    found.beforeAt = hasBefore ? base : -1;
+    found.afterAt = hasAfter ? after : -1;
+    found.transactionId = this.#transactionId;
+    return found;
   }
 
   /** Everything behind the images. */
-  #end(bytes: Buffer, from: number): boolean {
-    let at = this.#head(bytes, from);
+  #end(bytes: Buffer, from: number, to: number): boolean {
+    let at = this.#head(bytes, from, to);
     if (at < 0) return false;
     const headTo = at;
     at = digits(bytes, at);
@@ -123,7 +142,7 @@ export class EnvelopeScanner {
     this.#op = operations[bytes[at] as keyof typeof operations];
     at = matched(bytes, at + 1, timePart);
     at = digits(bytes, at);
-    if (this.#op === undefined || at < 0 || bytes[at] !== closeBrace || at + 1 !== bytes.length) return false;
+    if (this.#op === undefined || at < 0 || bytes[at] !== closeBrace || at + 1 !== to) return false;
     this.#last = bytes;
     this.#headFrom = from;
     this.#headTo = headTo;
@@ -134,10 +153,10 @@ export class EnvelopeScanner {
   }
 
   /** From `,"source":` up to its position. */
-  #head(bytes: Buffer, from: number): number {
+  #head(bytes: Buffer, from: number, until: number): number {
     const to = from + this.#headTo - this.#headFrom;
     // Those bytes were read once: equal ones need no second look.
-    if (to > from && to < bytes.length && bytes.compare(this.#last, this.#headFrom, this.#headTo, from, to) === 0) return to;
+    if (to > from && to < until && bytes.compare(this.#last, this.#headFrom, this.#headTo, from, to) === 0) return to;
     let at = from;
     for (const { part, holds } of headParts) {
       at = matched(bytes, at, part);

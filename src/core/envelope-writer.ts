@@ -34,8 +34,10 @@ export class EnvelopeWriter implements ValueWriter {
   #fileJson = '';
   #transaction: Transaction | undefined;
   #schema: TableSchema | undefined;
-  #head: Buffer = nullImage;
-  #middle: Buffer = nullImage;
+  #head: Uint8Array = nullImage;
+  #middle: Uint8Array = nullImage;
+  readonly #headText = new ReusedText();
+  readonly #middleText = new ReusedText();
   #nowMs = -1;
   #tails: Readonly<Record<RowOp, Buffer>> = { c: nullImage, u: nullImage, d: nullImage };
   #before: Uint8Array = nullImage;
@@ -107,10 +109,10 @@ export class EnvelopeWriter implements ValueWriter {
     const us = transaction.committedAtUs;
     const id = JSON.stringify(transaction.id);
     const gtid = transaction.gtid === transaction.id ? id : JSON.stringify(transaction.gtid);
-    this.#head = Buffer.from(
+    this.#head = this.#headText.of(
       `${this.#sourceStart}${Math.floor(us / 1000)}${this.#database}${us}${this.#table}${transaction.serverId},"gtid":${gtid}${this.#fileJson}`,
     );
-    this.#middle = Buffer.from(`},"transaction":{"id":${id},"total_order":`);
+    this.#middle = this.#middleText.of(`},"transaction":{"id":${id},"total_order":`);
     this.#transaction = transaction;
     this.#schema = schema;
   }
@@ -129,6 +131,20 @@ export class EnvelopeWriter implements ValueWriter {
     const tail = (op: RowOp) => Buffer.from(`},"op":"${op}","ts_ms":${nowMs}}`);
     this.#tails = { c: tail('c'), u: tail('u'), d: tail('d') };
     this.#nowMs = nowMs;
+  }
+}
+
+/** The bytes of one text after the other, in memory that is used again: views are made only where the length changes. */
+class ReusedText {
+  #room: Buffer = Buffer.allocUnsafeSlow(512);
+  #bytes: Buffer = this.#room.subarray(0, 0);
+
+  of(text: string): Buffer {
+    // A character takes three bytes at most.
+    if (text.length * 3 > this.#room.length) this.#room = Buffer.allocUnsafeSlow(text.length * 4);
+    const length = this.#room.write(text, 0);
+    if (length !== this.#bytes.length || this.#bytes.buffer !== this.#room.buffer) this.#bytes = this.#room.subarray(0, length);
+    return this.#bytes;
   }
 }
 

@@ -75,6 +75,7 @@ export const errorCodes = [
   'HTTP_LISTEN',
   'ALERT_UNDELIVERED',
   // ourselves
+  'STOP_CUT_SHORT',
   'INVARIANT',
   'INTERNAL',
 ] as const;

@@ -65,6 +65,8 @@ export interface Writer extends AsyncDisposable {
   readonly term: number;
   /** Bytes (`RecordBatchBuilder.bytes`) that one batch may have; a record that is larger by itself goes alone. */
   readonly batchBytesMax: number;
+  /** Bytes of appends that are worth being on their way at once; more would only wait, and take memory. */
+  readonly inFlightBytesMax: number;
   /** Read after the fence, so nothing can be added behind it. */
   tail(): Promise<Tail>;
   /**
@@ -97,7 +99,7 @@ export interface LogRecord {
    * A TRUNCATE: every partition of the stream holds it, under one version, and this is their number. It stops each of them
    * until all have come to it.
    */
-  readonly barrier?: number;
+  readonly barrier?: number | undefined;
 }
 
 /** What of a record tells where it stands: enough to compare two histories, and to say how late somebody is. */

@@ -1,5 +1,6 @@
 /** What a look at the log shows, from outside and without taking part. */
 import type { CompleteRecord, Offsets, PartitionId, PartitionState, StartRecord } from './log-port.ts';
+import type { Fault } from './errors.ts';
 import type { Finding } from './ports.ts';
 
 /** A process at the log, in the words by which a person finds it, and how long ago it last showed that it lives. */
@@ -8,9 +9,11 @@ export interface LogMember {
   readonly silentSeconds: number;
 }
 
-/** Why a part (`capture`, `apply orders`) does not run, or last did not; its code and its own words, as in CrossfadeError. */
+/** Why a part (`capture`, `apply orders`) does not run, or last did not; its code, fault and own words, as in CrossfadeError. */
 export interface PartTrouble {
   readonly code: string;
+  /** `retry`: the part waits and tries again by itself, as long as its process lives. */
+  readonly fault: Fault;
   readonly message: string;
   readonly sinceMs: number;
 }

@@ -33,6 +33,15 @@ export interface ValueWriter {
   copyTo(target: Uint8Array, at: number): number;
 }
 
+/** What a finished batch is made of: plain records in a builder's memory, from `headerBytes` to `end`. */
+export interface PlainBatch {
+  readonly memory: ArrayBuffer;
+  readonly end: number;
+  readonly count: number;
+  readonly baseTimestamp: number;
+  readonly maxTimestamp: number;
+}
+
 /** Collects the records of one partition. Reusable after `reset`; `bytes` is the size of the plain records. */
 export class RecordBatchBuilder {
   #buffer: Buffer<ArrayBuffer> = Buffer.allocUnsafeSlow(smallBytes);
@@ -169,30 +178,64 @@ export class RecordBatchBuilder {
   }
 
   /**
-   * The finished batch, in memory of its own; a large one that was not compressed in the builder's, good until its `reset`.
-   * Producer fields are Kafka's; the embedded log leaves them at -1.
+   * This very memory, to be finished elsewhere. It may be transferred to another thread; nothing may be asked of the builder
+   * then until it has its memory again, or was reset.
    */
-  finish(codec: Codec, baseOffset: number, producer?: { id: bigint; epoch: number; sequence: number }): Uint8Array {
+  plain(): PlainBatch {
     invariant(this.count > 0, 'a record batch has at least one record');
-    const plain = this.#buffer.subarray(headerBytes, this.#length);
-    const packed = this.count >= compressFromRecords ? codec.compress(plain) : undefined;
-    const body = packed !== undefined && packed.length < plain.length ? packed : plain;
-    const inPlace = body === plain && plain.length > largeBytes;
-    const out = inPlace ? this.#buffer.subarray(0, this.#length) : Buffer.allocUnsafe(headerBytes + body.length);
-    out.writeBigInt64BE(BigInt(baseOffset), 0);
-    out.writeInt32BE(out.length - 12, 8);
-    out.writeInt32BE(-1, 12);
-    out[16] = 2;
-    out.writeInt16BE(body === plain ? 0 : zstd, attributesAt);
-    out.writeInt32BE(this.count - 1, 23);
-    out.writeBigInt64BE(BigInt(this.#baseTimestamp), 27);
-    out.writeBigInt64BE(BigInt(this.#maxTimestamp), 35);
-    out.writeBigInt64BE(producer?.id ?? -1n, 43);
-    out.writeInt16BE(producer?.epoch ?? -1, 51);
-    out.writeInt32BE(producer?.sequence ?? -1, 53);
-    out.writeInt32BE(this.count, 57);
-    if (!inPlace) out.set(body, headerBytes);
-    out.writeUInt32BE(codec.crc32c(out.subarray(crcFrom)) >>> 0, 17);
-    return out;
+    const { count } = this;
+    const [baseTimestamp, maxTimestamp] = [this.#baseTimestamp, this.#maxTimestamp];
+    return { memory: this.#buffer.buffer, end: this.#length, count, baseTimestamp, maxTimestamp };
   }
+
+  /** The memory of `plain`, back from another thread. */
+  takeBack(memory: ArrayBuffer): void {
+    this.#buffer = Buffer.from(memory);
+  }
+
+  /** See `finishBatch`. */
+  finish(codec: Codec, baseOffset: number, producer?: BatchProducer): Uint8Array {
+    return finishBatch(this.plain(), codec, baseOffset, producer);
+  }
+}
+
+/**
+ * Gives memory back that nobody needs any more: it lies outside the heap, so garbage of it would pile up until the heap is full.
+ * What is smaller than Node's pool may share it with others.
+ */
+export function freeBytes(bytes: Uint8Array): void {
+  if (bytes.buffer instanceof ArrayBuffer && bytes.length > Buffer.poolSize) bytes.buffer.transfer(0);
+}
+
+/** Kafka's; the embedded log leaves them at -1. */
+export interface BatchProducer {
+  readonly id: bigint;
+  readonly epoch: number;
+  readonly sequence: number;
+}
+
+/** The finished batch, in memory of its own; a large one that was not compressed in the builder's, good until its `reset`. */
+export function finishBatch(batch: PlainBatch, codec: Codec, baseOffset: number, producer?: BatchProducer): Uint8Array {
+  const buffer = Buffer.from(batch.memory, 0, batch.end);
+  const plain = buffer.subarray(headerBytes);
+  const packed = batch.count >= compressFromRecords ? codec.compress(plain) : undefined;
+  const body = packed !== undefined && packed.length < plain.length ? packed : plain;
+  const inPlace = body === plain && plain.length > largeBytes;
+  const out = inPlace ? buffer : Buffer.allocUnsafe(headerBytes + body.length);
+  out.writeBigInt64BE(BigInt(baseOffset), 0);
+  out.writeInt32BE(out.length - 12, 8);
+  out.writeInt32BE(-1, 12);
+  out[16] = 2;
+  out.writeInt16BE(body === plain ? 0 : zstd, attributesAt);
+  out.writeInt32BE(batch.count - 1, 23);
+  out.writeBigInt64BE(BigInt(batch.baseTimestamp), 27);
+  out.writeBigInt64BE(BigInt(batch.maxTimestamp), 35);
+  out.writeBigInt64BE(producer?.id ?? -1n, 43);
+  out.writeInt16BE(producer?.epoch ?? -1, 51);
+  out.writeInt32BE(producer?.sequence ?? -1, 53);
+  out.writeInt32BE(batch.count, 57);
+  if (!inPlace) out.set(body, headerBytes);
+  if (packed !== undefined && packed.buffer !== batch.memory) freeBytes(packed);
+  out.writeUInt32BE(codec.crc32c(out.subarray(crcFrom)) >>> 0, 17);
+  return out;
 }

@@ -13,7 +13,8 @@ export class TermFilter {
   keep(partition: PartitionId, records: readonly LogRecord[]): readonly LogRecord[] {
     let highest = this.#highest.get(partition) ?? -1;
     let kept: LogRecord[] | undefined;
-    for (const [index, record] of records.entries()) {
+    for (let index = 0; index < records.length; index += 1) {
+      const record = records[index] as LogRecord;
       if (record.term < highest) kept ??= records.slice(0, index);
       else {
         highest = record.term;

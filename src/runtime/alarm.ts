@@ -40,7 +40,7 @@ export class LagAlarm {
     this.#calmSinceMs = undefined;
   }
 
-  /** To be called about every second. */
+  /** To be called about every second. `nowMs`: of a clock that nobody sets, here as in the constructor. */
   observe(seconds: number | undefined, nowMs: number): AlarmEvent | undefined {
     if (seconds !== undefined) this.#knownAtMs = nowMs;
     else if (nowMs - this.#knownAtMs < (this.#options.unknownAfterMs ?? 60_000)) return undefined;

@@ -1,7 +1,7 @@
 /** Alerts on their way to a webhook: in order, tried again, bounded, and never in anybody's way. */
-import { asCrossfadeError, CrossfadeError } from '../core/errors.ts';
 import type { Logger } from '../core/ports.ts';
 import { runLoop, sleepUnlessAborted } from './loop.ts';
+import { postJson, undelivered, whyUnanswered } from './webhook.ts';
 
 /** The body of the request. */
 export type Alert = Readonly<Record<string, unknown>> & { readonly event: string };
@@ -11,6 +11,7 @@ export interface AlertQueueParts {
   readonly url: string;
   readonly logger: Logger;
   readonly post?: (url: string, body: string, signal: AbortSignal) => Promise<number>;
+  /** Milliseconds of a clock that nobody sets. */
   readonly now?: () => number;
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -36,7 +37,7 @@ export class AlertQueue {
 
   constructor(parts: AlertQueueParts) {
     this.#parts = parts;
-    this.#now = parts.now ?? Date.now;
+    this.#now = parts.now ?? (() => performance.now());
   }
 
   get waiting(): number {
@@ -88,7 +89,7 @@ export class AlertQueue {
     try {
       status = await post(this.#parts.url, JSON.stringify(alert), AbortSignal.any([signal, AbortSignal.timeout(answerWithinMs)]));
     } catch (thrown) {
-      throw undelivered('it did not answer', asCrossfadeError(thrown).cause);
+      throw undelivered(whyUnanswered(thrown));
     }
     if (status < 200 || status > 299) throw undelivered(`it answered ${status}`);
   }
@@ -106,23 +107,4 @@ export class AlertQueue {
       else signal.addEventListener('abort', () => resolve(), { once: true });
     });
   }
-}
-
-/** A redirect would carry the alert to who knows where; the answer's body is nobody's business. */
-async function postJson(url: string, body: string, signal: AbortSignal): Promise<number> {
-  const headers = { 'content-type': 'application/json', 'user-agent': 'crossfade' };
-  const answer = await fetch(url, { method: 'POST', headers, body, signal, redirect: 'manual' });
-  await answer.body?.cancel();
-  return answer.status;
-}
-
-function undelivered(what: string, cause?: unknown): CrossfadeError {
-  return new CrossfadeError({
-    code: 'ALERT_UNDELIVERED',
-    fault: 'retry',
-    message: `the webhook for alerts did not take one: ${what}`,
-    remedy:
-      'Look whether "alert" under "lag" names the right address and whether it can be reached from here. It is tried again for an hour.',
-    cause,
-  });
 }

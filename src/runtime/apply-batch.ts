@@ -2,10 +2,11 @@
 import { invariant } from '../core/assert.ts';
 import { type ChangeEvent, type TableSchema, tableName } from '../core/change.ts';
 import { readEnvelope } from '../core/envelope.ts';
-import { envelopeScanner } from '../core/envelope-scanner.ts';
+import { type EnvelopeScanner, envelopeScanner } from '../core/envelope-scanner.ts';
 import { CrossfadeError } from '../core/errors.ts';
 import type { Log, LogRecord, PartitionId } from '../core/log-port.ts';
 import { partitionsOf, topicOf } from '../core/partition.ts';
+import { isTombstone, scanValue } from '../core/record-batch-reader.ts';
 import { scannedChange } from '../core/scanned-change.ts';
 import type { Entry, Mapping, SinkBatch } from '../core/sink-port.ts';
 import { shapeRuns } from './shape-runs.ts';
@@ -14,6 +15,15 @@ export interface BatchParts {
   readonly mappings: readonly Mapping[];
   /** Digest of the mappings behind a partition: progress made under others is not ours. */
   readonly mappingHash: (partition: PartitionId) => string;
+}
+
+/** What records of one shape have in common here. */
+interface Shape {
+  readonly schemaId: string;
+  readonly schema: TableSchema;
+  readonly scanner: EnvelopeScanner | undefined;
+  /** By number. */
+  readonly mappings: readonly number[];
 }
 
 interface RunContent {
@@ -27,7 +37,7 @@ export class Batches {
   readonly #log: Pick<Log, 'schema'>;
   readonly #byTable = new Map<string, readonly number[]>();
   readonly #schemas = new Map<string, TableSchema>();
-  readonly #bySchema = new WeakMap<TableSchema, readonly number[]>();
+  readonly #shapes = new Map<string, Shape>();
   readonly #contents = new WeakMap<readonly LogRecord[], RunContent>();
 
   constructor(parts: BatchParts, log: Pick<Log, 'schema'>) {
@@ -41,7 +51,13 @@ export class Batches {
 
   /** Before anything else is asked about these records. */
   async lookUpShapes(partition: PartitionId, records: readonly LogRecord[]): Promise<void> {
-    for (const { schemaId, offset } of records) if (!this.#schemas.has(schemaId)) await this.#lookUp(schemaId, partition, offset);
+    let known = '';
+    for (const record of records) {
+      const { schemaId } = record;
+      if (schemaId === known) continue;
+      if (!this.#schemas.has(schemaId)) await this.#lookUp(schemaId, partition, record.offset);
+      known = schemaId;
+    }
   }
 
   /** What can be folded together, in order. */
@@ -73,43 +89,43 @@ export class Batches {
     if (content === undefined) {
       const entries: Entry[] = [];
       let transactionId = '';
+      let shape: Shape | undefined;
       for (const record of run) {
-        if (record.value === null) continue;
-        const event = this.#event(record, partition);
+        if (isTombstone(record)) continue;
+        if (record.schemaId !== shape?.schemaId) shape = this.#shapeOf(record.schemaId);
+        const event = eventOf(record, shape, partition);
         transactionId = event.transactionId;
-        this.#transform(event, entries);
+        this.#transform(event, shape.mappings, entries);
       }
       this.#contents.set(run, (content = { entries, transactionId }));
     }
     return content;
   }
 
-  #transform(event: ChangeEvent, entries: Entry[]): void {
-    for (const mapping of this.#mappingsOf(event.schema)) {
+  #transform(event: ChangeEvent, mappings: readonly number[], entries: Entry[]): void {
+    for (const mapping of mappings) {
+      const transforms = this.#parts.mappings[mapping]?.transforms ?? [];
+      if (transforms.length === 0) {
+        entries.push({ mapping, event });
+        continue;
+      }
       let events: readonly ChangeEvent[] = [event];
-      for (const transform of this.#parts.mappings[mapping]?.transforms ?? []) {
+      for (const transform of transforms) {
         events = events.length === 1 ? transform.change(events[0] as ChangeEvent) : events.flatMap((one) => transform.change(one));
       }
       for (const one of events) entries.push({ mapping, event: one });
     }
   }
 
-  #mappingsOf(schema: TableSchema): readonly number[] {
-    let mappings = this.#bySchema.get(schema);
-    if (mappings === undefined) this.#bySchema.set(schema, (mappings = this.#byTable.get(tableName(schema.table)) ?? []));
-    return mappings;
-  }
-
-  #event(record: LogRecord, partition: PartitionId): ChangeEvent {
-    const schema = this.#schemas.get(record.schemaId);
-    invariant(schema !== undefined, 'the shapes of a delivery were looked up');
-    const found = record.value === null || record.barrier !== undefined ? undefined : envelopeScanner(schema)?.scan(record.value);
-    if (found !== undefined) return scannedChange(record, schema, found);
-    const where = `${partition} offset ${record.offset}`;
-    const event = readEnvelope(record, schema, where);
-    invariant(event !== undefined, 'a tombstone is not an event');
-    if ((event.op === 'truncate') !== (record.barrier !== undefined)) throw noBarrier(where);
-    return event;
+  #shapeOf(schemaId: string): Shape {
+    let shape = this.#shapes.get(schemaId);
+    if (shape === undefined) {
+      const schema = this.#schemas.get(schemaId);
+      invariant(schema !== undefined, 'the shapes of a delivery were looked up');
+      shape = { schemaId, schema, scanner: envelopeScanner(schema), mappings: this.#byTable.get(tableName(schema.table)) ?? [] };
+      this.#shapes.set(schemaId, shape);
+    }
+    return shape;
   }
 
   async #lookUp(id: string, partition: PartitionId, offset: number): Promise<void> {
@@ -124,6 +140,16 @@ export class Batches {
     }
     this.#schemas.set(id, schema);
   }
+}
+
+function eventOf(record: LogRecord, { schema, scanner }: Shape, partition: PartitionId): ChangeEvent {
+  const found = scanner === undefined || record.barrier !== undefined ? undefined : scanValue(record, scanner);
+  if (found !== undefined) return scannedChange(record, schema, found);
+  const where = `${partition} offset ${record.offset}`;
+  const event = readEnvelope(record, schema, where);
+  invariant(event !== undefined, 'a tombstone is not an event');
+  if ((event.op === 'truncate') !== (record.barrier !== undefined)) throw noBarrier(where);
+  return event;
 }
 
 function noBarrier(where: string): CrossfadeError {

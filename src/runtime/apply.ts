@@ -14,6 +14,7 @@ import { ApplyLag } from './apply-lag.ts';
 import { ApplyProgress, type ProgressParts } from './apply-progress.ts';
 import { ApplyWaits } from './apply-waits.ts';
 import { claimPartitions, trusted } from './claim.ts';
+import type { ClaimNews } from './claim-news.ts';
 import { type Run, sleepUnlessAborted } from './loop.ts';
 import { staysOpen } from './shape-runs.ts';
 
@@ -21,12 +22,14 @@ export interface ApplyParts extends BatchParts, ProgressParts {
   readonly logger: Logger;
   /** For a session that ends by this signal. */
   readonly openLog: (stop: AbortSignal) => Promise<Log>;
-  readonly openSink: () => Promise<Sink>;
+  readonly openSink: (stop: AbortSignal) => Promise<Sink>;
+  /** Without it every claim is said. */
+  readonly claims?: ClaimNews;
 }
 
 export async function applySession(parts: ApplyParts, run: Run): Promise<void> {
   await using log = await parts.openLog(run.signal);
-  await using sink = await parts.openSink();
+  await using sink = await parts.openSink(run.signal);
   const over = new AbortController();
   const session = new ApplySession(parts, run, log, sink);
   const claim = (partitions: readonly PartitionId[]) => session.claim(partitions);
@@ -121,7 +124,7 @@ class ApplySession {
   }
 
   async #claim(partitions: readonly PartitionId[]): Promise<ReadPlaces> {
-    const { service, mappingHash } = this.#parts;
+    const { service, mappingHash, logger, claims } = this.#parts;
     this.#progress.claimed(partitions);
     // All is read again.
     this.#inHand.clear();
@@ -142,16 +145,14 @@ class ApplySession {
     }
     const skipThrough = Object.fromEntries([...this.#skipThrough].filter(([partition]) => resumes.has(partition)));
     if (Object.keys(skipThrough).length > 0) {
-      this.#parts.logger.warn(
-        { service, skipThrough },
-        'the log is not the one that was applied: skipping what the target has, by version',
-      );
+      logger.warn({ service, skipThrough }, 'the log is not the one that was applied: skipping what the target has, by version');
     }
     await this.#progress.resumed(trusted(resumes));
     faultPoint('apply:claimed');
     this.#run.ready();
     const said = places.size > 0 ? 'partitions claimed' : 'every partition has another worker, standing by';
-    this.#parts.logger.info({ service, partitions: places.size }, said);
+    const level = claims === undefined || claims.isNews(places.keys()) ? 'info' : 'debug';
+    logger[level]({ service, partitions: places.size }, said);
     if (this.waits) this.#wake?.();
     return places;
   }

@@ -4,7 +4,7 @@ import { CrossfadeError } from '../core/errors.ts';
 import { faultPoint } from '../core/fault-point.ts';
 import type { Log, Tail, Writer } from '../core/log-port.ts';
 import type { Logger } from '../core/ports.ts';
-import type { Source, SourceBatch } from '../core/source-port.ts';
+import type { RowChange, Source, SourceBatch } from '../core/source-port.ts';
 import { Encoder, type Routing } from './encode.ts';
 import type { Run } from './loop.ts';
 import type { CaptureMeters } from './meters.ts';
@@ -20,7 +20,7 @@ export interface CaptureParts {
   /** For a session that ends by this signal. */
   readonly openLog: (stop: AbortSignal) => Promise<Log>;
   /** Asked before a new log's first record: throws where the log is only new because the old one is gone. */
-  readonly beforeNewLog?: () => Promise<void>;
+  readonly beforeNewLog?: (stop: AbortSignal) => Promise<void>;
   readonly now?: () => number;
   /** How often a complete record is written, at least; 1000. */
   readonly completeEveryMs?: number;
@@ -29,8 +29,6 @@ export interface CaptureParts {
   readonly restMs?: number;
 }
 
-/** Appends that may wait for their acknowledgement at once: the bound of capture's memory behind the source. */
-const outstandingBytesMax = 8 * 1024 * 1024;
 /** So much goes to the log at once, in all partitions, however soon after the last. */
 const fullBytes = 1024 * 1024;
 /** With so many on their way, a small append waits for an acknowledgement: it would only queue behind them. */
@@ -71,7 +69,7 @@ export async function captureSession(parts: CaptureParts, run: Run): Promise<voi
 
 /** The first act in a log's life: from which position on it holds everything. */
 async function begin(parts: CaptureParts, source: Source, writer: Writer, signal: AbortSignal) {
-  await parts.beforeNewLog?.();
+  await parts.beforeNewLog?.(signal);
   const position = await source.start(signal);
   await writer.start({ position, writtenAtMs: (parts.now ?? Date.now)() });
   return position;
@@ -115,7 +113,7 @@ class CaptureSession implements Disposable {
     this.#parts.meters.captured(batch.changes.length, batch.bytes);
     this.#heldBytes += batch.bytes;
     this.#sendIfDue();
-    await this.#settle(outstandingBytesMax);
+    await this.#settle(this.#writer.inFlightBytesMax);
     if (batch.open) {
       // A complete record names every partition's end: with a part of a later transaction behind it, it would lie.
       this.#boundary = undefined;
@@ -136,7 +134,9 @@ class CaptureSession implements Disposable {
 
   async #define(batch: SourceBatch): Promise<void> {
     let known: TableSchema | undefined;
-    for (const { schema } of batch.changes) {
+    // By number: an iterator makes an object for each of millions of rows.
+    for (let at = 0; at < batch.changes.length; at += 1) {
+      const { schema } = batch.changes[at] as RowChange;
       if (schema === known) continue;
       known = schema;
       if (this.#defined.has(schema.id)) continue;

@@ -33,6 +33,8 @@ export interface ThreadOptions {
   readonly workerData: unknown;
   /** Everything that the thread posts, but its own end. */
   readonly onMessage: (message: unknown) => void;
+  /** Told when the thread did not drain in time and was ended: not a failure, since a stop was wanted and nothing is lost by it. */
+  readonly onCutShort: (warning: CrossfadeError) => void;
   /** How long the thread may take to drain before it is ended; 10 s. */
   readonly drainMs?: number;
 }
@@ -53,7 +55,8 @@ export function threadPart(options: ThreadOptions): Part {
   return { name: options.name, run: (signal) => runThread(options, signal) };
 }
 
-async function runThread({ name, entry, workerData, onMessage, drainMs = 10_000 }: ThreadOptions, signal: AbortSignal): Promise<void> {
+async function runThread(options: ThreadOptions, signal: AbortSignal): Promise<void> {
+  const { name, entry, workerData, onMessage, onCutShort, drainMs = 10_000 } = options;
   if (signal.aborted) return;
   const worker = new Worker(entry, { name, workerData });
   let failure: CrossfadeError | undefined;
@@ -61,7 +64,7 @@ async function runThread({ name, entry, workerData, onMessage, drainMs = 10_000 
   const stop = () => {
     worker.postMessage(stopMessage);
     deadline = setTimeout(() => {
-      failure ??= drainTooLong(name, drainMs);
+      onCutShort(cutShort(name, drainMs));
       void worker.terminate();
     }, drainMs);
   };
@@ -83,10 +86,10 @@ async function runThread({ name, entry, workerData, onMessage, drainMs = 10_000 
   if (!signal.aborted) throw asCrossfadeError(new Error(`thread ${name} ended by itself`));
 }
 
-function drainTooLong(name: string, drainMs: number): CrossfadeError {
+function cutShort(name: string, drainMs: number): CrossfadeError {
   return new CrossfadeError({
-    code: 'INTERNAL',
-    fault: 'fatal',
+    code: 'STOP_CUT_SHORT',
+    fault: 'retry',
     message: `thread ${name} did not stop within ${drainMs / 1000} s and was ended`,
     remedy: 'Nothing was lost: what was under way is rolled back or done again at the next start. Look whether its target answers.',
   });

@@ -53,8 +53,11 @@ export function readiness({ parts, totals, threads, log, self }: ReadinessQuesti
 function standsBy(code: string | undefined, log: LogState | undefined, self: string): boolean {
   const another = code === undefined || code === 'LOG_HELD' || code === 'LOG_FENCED';
   const leader = log?.leader;
-  return another && leader !== undefined && !isSilent(leader) && leader.who !== self && !leader.who.startsWith(`${self},`);
+  return another && leader !== undefined && !isSilent(leader) && !isProcess(leader.who, self);
 }
+
+/** Whether `who` of a LogMember is this process; of a leader it tells the term too. */
+const isProcess = (who: string, self: string): boolean => who === self || who.startsWith(`${self},`);
 
 function stuck(threads: readonly ThreadLife[]): string[] {
   return threads
@@ -84,9 +87,19 @@ export function troublesOf(service: string, { states }: Pick<Totals, 'states'>, 
   return [...new Set([...own, ...told])];
 }
 
+/**
+ * While the log does not answer, processes cannot tell each other who has alerted: one of those who were there at the last
+ * look does, and of those who never saw the log whoever applies the service.
+ */
+export function speaksBlind(service: string, self: string, { states }: Pick<Totals, 'states'>, log: LogState | undefined): boolean {
+  if (log === undefined) return states[`apply ${service}`] !== undefined;
+  const living = (log.members.get(service) ?? []).filter((member) => !isSilent(member)).map(({ who }) => who);
+  const [first = log.leader?.who ?? self] = living.sort();
+  return isProcess(first, self);
+}
+
 /** Such errors a process waits out: between two tries it is no member of its group, and who asks from outside cannot tell it from one that ended. */
-export const isTriedAgain = (trouble: PartTrouble | undefined): boolean =>
-  trouble !== undefined && /_(UNREACHABLE|BUSY|FENCED|FULL)$/.test(trouble.code);
+export const isTriedAgain = (trouble: PartTrouble | undefined): boolean => trouble?.fault === 'retry';
 
 const silent = (part: string, members: readonly LogMember[]) =>
   members.filter(isSilent).map(({ who }) => `${part}: ${who} shows no sign of life`);

@@ -3,9 +3,9 @@
  * it knows better. Between two looks, and when none succeeds any more, lag grows by the clock.
  */
 import { asCrossfadeError, CrossfadeError, type ErrorCode } from '../core/errors.ts';
-import type { Log, PartitionId } from '../core/log-port.ts';
+import type { CompleteRecord, Log, PartitionId } from '../core/log-port.ts';
 import type { LogState } from '../core/log-state.ts';
-import { clockOffsetUs, type Lag, secondsSince, visibleThroughUs } from './lag.ts';
+import { clockOffsetUs, type Lag, notBefore, secondsSince, visibleThroughUs } from './lag.ts';
 import { type Run, sleepUnlessAborted } from './loop.ts';
 import type { Totals } from './observe.ts';
 
@@ -32,6 +32,8 @@ export interface LagWatchParts {
   readonly totals: Pick<Totals, 'services' | 'states' | 'completedThroughUs'>;
   readonly openLog: (stop: AbortSignal) => Promise<Log>;
   readonly now?: () => number;
+  /** Milliseconds of a clock that nobody sets: for all that lasts. `now` where only that one is given. */
+  readonly steady?: () => number;
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
@@ -40,6 +42,9 @@ const lookEveryMs = 1000;
 const peekEveryMs = 200;
 /** A log with thousands of partitions whose services all stand still is asked a part of them each time. */
 const asksMax = 256;
+
+/** Less is how clocks differ that nobody has set. */
+const clocksApartMs = 1000;
 
 /** What the target says of itself cannot be believed, so that no offset of it can: see `doubt` in `crossfade status`. */
 const doubts: ReadonlySet<string> = new Set(['TARGET_PROGRESS_LOST', 'TARGET_PROGRESS_FOREIGN', 'LOG_LOST_HISTORY'] satisfies ErrorCode[]);
@@ -57,22 +62,26 @@ interface Next {
 export class LagWatch {
   readonly #parts: LagWatchParts;
   readonly #now: () => number;
+  readonly #steady: () => number;
   readonly #known = new Map<string, Known>();
   #next = new Map<string, Next>();
   #asked = 0;
   #log: LogState | undefined;
   #lookedAtMs: number | undefined;
+  /** When the complete record that holds was first seen, by both clocks. */
+  #seen: { readonly complete: CompleteRecord | undefined; readonly atMs: number; readonly steadyMs: number } | undefined;
 
   constructor(parts: LagWatchParts) {
     this.#parts = parts;
     this.#now = parts.now ?? Date.now;
+    this.#steady = parts.steady ?? parts.now ?? (() => performance.now());
   }
 
   /** As it was at the last look that succeeded. */
   get log(): LogState | undefined {
     return this.#log;
   }
-  /** When the last look that succeeded began. */
+  /** When the last look that succeeded began, by the steady clock. */
   get lookedAtMs(): number | undefined {
     return this.#lookedAtMs;
   }
@@ -82,7 +91,7 @@ export class LagWatch {
   }
   /** Age of the instant up to which the log is complete. */
   completeAgeSeconds(nowMs: number): number | undefined {
-    return secondsSince(this.#log?.complete?.throughUs, this.#log?.complete, nowMs);
+    return secondsSince(this.#log?.complete?.throughUs, this.#log?.complete, this.#unset(nowMs));
   }
 
   /** For `runLoop`; whatever goes wrong is tried again, since those who need the log say what is wrong with it. */
@@ -93,13 +102,13 @@ export class LagWatch {
       run.ready();
       while (!run.signal.aborted) {
         const { completedThroughUs } = this.#parts.totals;
-        const startedMs = this.#now();
+        const startedMs = this.#steady();
         await this.look(log);
         run.progressed();
         do await sleep(peekEveryMs, run.signal);
         while (
           !run.signal.aborted &&
-          this.#now() - startedMs < lookEveryMs &&
+          this.#steady() - startedMs < lookEveryMs &&
           completedThroughUs === this.#parts.totals.completedThroughUs
         );
       }
@@ -110,17 +119,36 @@ export class LagWatch {
   }
 
   async look(log: Pick<Log, 'state' | 'at'>): Promise<void> {
-    const startedMs = this.#now();
+    const [startedMs, steadyMs] = [this.#now(), this.#steady()];
     const state = await log.state();
     const next = await this.#ask(log, state);
+    this.#see(state.complete, startedMs, steadyMs);
     this.#log = state;
     this.#next = next;
-    this.#lookedAtMs = startedMs;
+    this.#lookedAtMs = steadyMs;
     // Remembers what holds now: a complete record that is overtaken before the next question would be forgotten.
     this.lags(startedMs);
   }
 
-  lags(nowMs: number): readonly ServiceLag[] {
+  #see(complete: CompleteRecord | undefined, nowMs: number, steadyMs: number): void {
+    const before = this.#seen;
+    const isNew = before?.complete?.throughUs !== complete?.throughUs || before?.complete?.writtenAtMs !== complete?.writtenAtMs;
+    if (before !== undefined && !isNew) return;
+    this.#seen = { complete, atMs: notBefore(complete, nowMs), steadyMs };
+  }
+
+  /**
+   * Now, whatever the clock was set to since the complete record was seen: a clock that is set back would hide how old that is.
+   * One that is set forward, or stood still with the machine, is believed: it may be right.
+   */
+  #unset(nowMs: number): number {
+    if (this.#seen === undefined) return nowMs;
+    const carriedMs = this.#seen.atMs + this.#steady() - this.#seen.steadyMs;
+    return carriedMs - nowMs > clocksApartMs ? carriedMs : nowMs;
+  }
+
+  lags(now: number): readonly ServiceLag[] {
+    const nowMs = this.#unset(now);
     return this.#parts.services.map(({ name, partitions }) => {
       const lags = partitions.map((each) => ({ ...each, ...this.#lag(name, each.partition, nowMs) }));
       const seconds = lags.flatMap((lag) => lag.seconds ?? []);

@@ -48,7 +48,15 @@ export function visibleThroughUs({ partition, log, nextOffset, nextCommittedAtUs
 
 /** The age of an instant of the source's clock, as of now by ours; never negative, whatever the clocks say. */
 export function secondsSince(us: number | undefined, complete: CompleteRecord | undefined, nowMs: number): number | undefined {
-  return us === undefined ? undefined : Math.max(0, nowMs * 1000 + clockOffsetUs(complete) - us) / 1e6;
+  return us === undefined ? undefined : Math.max(0, notBefore(complete, nowMs) * 1000 + clockOffsetUs(complete) - us) / 1e6;
+}
+
+/**
+ * Our clock says that a record is yet to be written which is there already: it was set back, or the writer's is ahead. Where
+ * the writer measured how far its clock is from the source's, that is the clock to go by.
+ */
+export function notBefore(complete: CompleteRecord | undefined, nowMs: number): number {
+  return complete?.clockOffsetUs === undefined ? nowMs : Math.max(nowMs, complete.writtenAtMs);
 }
 
 /**

@@ -55,11 +55,11 @@ export class TroubleNote {
     clearTimeout(timer);
   }
 
-  #note({ code, message }: CrossfadeError): void {
-    const text = `${code} ${message}`;
+  #note({ code, fault, message }: CrossfadeError): void {
+    const text = `${code} ${fault} ${message}`;
     if (this.#noted === text) return;
     this.#noted = text;
-    this.#write({ code, message, sinceMs: this.#now() });
+    this.#write({ code, fault, message, sinceMs: this.#now() });
   }
 
   #clear(): void {

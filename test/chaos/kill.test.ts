@@ -1,13 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bulkRows, kills, logKinds, seed } from './rig/knobs.ts';
 import { brokenRules } from './rig/log-view.ts';
+import { type Carrier, frozenInTheMiddle } from './rig/middle.ts';
+import type { Daemon } from './rig/process.ts';
 import { seededRandom } from './rig/random.ts';
 import { type Rig, openRig } from './rig/rig.ts';
 import { pause, until } from './rig/wait.ts';
 
 interface Victim {
-  /** Kills it and starts it again; a process is started by its supervisor. */
-  readonly kill: () => Promise<void>;
+  /** Kills it and starts it again; a process is started by its supervisor. Who is frozen meanwhile wakes when it is dead. */
+  readonly kill: (frozen?: Daemon) => Promise<void>;
+  /** Whom to freeze so that the large transaction is in the middle where the victim has to do with it. */
+  readonly carrier: Carrier;
   /** The victim's process: another one after every kill. */
   readonly life: () => number | undefined;
   /** Grows only when everything that needs the victim works again. */
@@ -30,18 +34,21 @@ describe.each(logKinds)(`kill -9, ${kills} times each, seed ${seed}, log %s`, (l
   });
 
   const server = (name: 'mysql' | 'postgres' | 'redis' | 'kafka', progress: () => Promise<number>): Victim => ({
-    kill: async () => {
+    kill: async (frozen) => {
       await rig.stack.servers[name].kill('SIGKILL');
+      frozen?.kill('SIGCONT');
       await pause(random.below(1000));
       await rig.stack.servers[name].start();
     },
     life: () => rig.stack.servers[name].pid,
+    carrier: name === 'postgres' ? 'books' : 'capture',
     progress,
   });
   const daemon = (name: 'capture' | 'books' | 'shelf', progress: () => Promise<number>): Victim => ({
-    kill: async () => {
+    kill: async (frozen) => {
       const { starts } = rig[name];
       rig[name].kill('SIGKILL');
+      if (frozen !== rig[name]) frozen?.kill('SIGCONT');
       await until(
         () => rig[name].starts > starts,
         60_000,
@@ -49,6 +56,7 @@ describe.each(logKinds)(`kill -9, ${kills} times each, seed ${seed}, log %s`, (l
       );
     },
     life: () => rig[name].pid,
+    carrier: name === 'books' ? 'books' : 'capture',
     progress,
   });
   const captured = () => rig.log.captured();
@@ -65,11 +73,11 @@ describe.each(logKinds)(`kill -9, ${kills} times each, seed ${seed}, log %s`, (l
   };
   const victims = names.filter((name) => name !== 'broker' || log === 'kafka');
 
-  const killOnce = async (name: Name) => {
+  const killOnce = async (name: Name, frozen?: Daemon) => {
     const victim = all[name];
     const life = victim.life();
     expect(life, `${name} lives before it is killed`).toBeDefined();
-    await victim.kill();
+    await victim.kill(frozen);
     expect(victim.life(), `${name} is another process now`).not.toBe(life);
     let before: number | undefined;
     await until(
@@ -88,10 +96,9 @@ describe.each(logKinds)(`kill -9, ${kills} times each, seed ${seed}, log %s`, (l
     it(`G1 G3 G4 G10: ${name}, in the middle of a large transaction too`, { timeout: 300_000 + kills * 240_000 }, async () => {
       const large = random.below(kills);
       for (let round = 0; round < kills; round += 1) {
-        const bulk = round === large ? rig.workload.bulk(bulkRows) : undefined;
         await pause(random.below(1500));
-        await killOnce(name);
-        await bulk;
+        const frozen = round === large ? await frozenInTheMiddle(rig, all[name].carrier, bulkRows, 0.6 * random.next()) : undefined;
+        await killOnce(name, frozen);
       }
     });
   }

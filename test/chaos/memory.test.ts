@@ -53,12 +53,14 @@ interface Going {
   readonly name: string;
   /** Of the configuration's `source.mysql`. */
   readonly more?: string;
+  /** Of the service. */
+  readonly service?: string;
   readonly from: string;
   readonly done: () => Promise<boolean>;
 }
 
 /** The highest resident set, in MB, of `crossfade run` until `done`. */
-async function peakOf({ name, more = '', from, done }: Going): Promise<number> {
+async function peakOf({ name, more = '', service = '', from, done }: Going): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'crossfade-memory-'));
   try {
     await writeFile(
@@ -69,7 +71,7 @@ source:
 log: embedded
 services:
   s:
-    postgres: ${stack.urls.postgres}
+    postgres: ${stack.urls.postgres}${service}
     tables: { ${database}.${name}: { to: public.${name} } }
 `,
     );
@@ -139,6 +141,29 @@ test(`G9: an INSERT of one row of ${hugeBytes / 1e6} MB passes within ${isLong ?
   );
   expect(peak).toBeLessThan(isLong ? 700 : 450);
 });
+
+/** Rows that the target takes need 315 and 455 MB: an update is in the log with both images. */
+test.each([
+  ['an INSERT', 'refused', 450],
+  ['an INSERT and an UPDATE', 'altered', 550],
+])(
+  'G9: %s of one row of 26 MB that the target refuses is kept within its bound: %s, %d MB',
+  { timeout: secondsOf(300) },
+  async (_, name, mb) => {
+    await source.query(`CREATE TABLE ${name} (id INT PRIMARY KEY, n INT, body LONGTEXT)`);
+    await target.query(`CREATE TABLE ${name} (id integer PRIMARY KEY, n integer CHECK (n < 100), body text)`);
+    const from = await executedGtids();
+    await source.query(`INSERT INTO ${name} VALUES (10, 500, REPEAT('ж', 13000000))`);
+    if (name === 'altered') await source.query(`UPDATE ${name} SET n = 501 WHERE id = 10`);
+    await source.query(`INSERT INTO ${name} VALUES (11, 1, 'behind')`);
+    const done = async () => (await single(`SELECT count(*) FROM ${name}`)) === '1';
+    const peak = await peakOf({ name, service: '\n    onPoison: quarantine', from, done });
+    console.info(`memory: refused row of 26 MB (${name}), ${peak.toFixed(0)} MB at most`);
+    const states = await single(`SELECT string_agg(state, ' ' ORDER BY id) FROM crossfade.quarantine WHERE pipeline = '${name}'`);
+    expect(states).toBe(name === 'altered' ? 'quarantined behind' : 'quarantined');
+    expect(peak).toBeLessThan(mb);
+  },
+);
 
 test('G9: a row over the limit is a clear stop in front of it', { timeout: secondsOf(120) }, async () => {
   await source.query('CREATE TABLE wide (id INT PRIMARY KEY, body LONGTEXT)');

@@ -7,6 +7,7 @@ import { peakRssMbOf, rssMbOf } from '../../bench/process-meter.ts';
 import { freePort } from '../../stack/ports.ts';
 import { bulkRows, logKinds, seed, stallSeconds } from './rig/knobs.ts';
 import { openRig, type Rig } from './rig/rig.ts';
+import { slopeOf } from './rig/slope.ts';
 import { pause, until } from './rig/wait.ts';
 
 const services = ['books', 'shelf'] as const;
@@ -15,6 +16,10 @@ const objectiveSeconds = Math.min(60, stallSeconds / 4);
 /** Of one process, and what may come on top of it while the target stands still: noise of a heap, not a row of what waits. */
 const ceilingMb = 300;
 const noiseMb = 40;
+/** 108 MB an hour; what a heap does by itself over the minutes of a stall is below that. */
+const slopeMbPerSecond = 0.03;
+/** In a shorter stall the noise of a heap is steeper than that. */
+const slopeFromSeconds = 300;
 
 interface Look {
   readonly seconds: number;
@@ -101,13 +106,20 @@ async function stall({ stack, workload, capture, books, shelf }: Rig, door: stri
   return looks.filter(({ seconds }) => seconds > 3);
 }
 
-/** What the last third needs is what the first third needed. */
+/** Neither more in the last third than in the first, nor a steady rise that a stall of hours would make a gigabyte of. */
 function expectFlat(looks: readonly Look[]): void {
   const third = Math.ceil(looks.length / 3);
   const highest = (some: readonly Look[], name: string) => Math.max(...some.map(({ rssMb }) => rssMb[name] ?? Infinity));
   for (const name of ['capture', ...services]) {
+    const told = `${name}: ${looks.map(({ rssMb }) => rssMb[name]?.toFixed(0)).join(' ')} MB`;
     const [early, late] = [highest(looks.slice(0, third), name), highest(looks.slice(-third), name)];
-    expect(late, `${name}: ${looks.map(({ rssMb }) => rssMb[name]?.toFixed(0)).join(' ')} MB`).toBeLessThan(early + noiseMb);
+    expect(late, told).toBeLessThan(early + noiseMb);
+    if (stallSeconds < slopeFromSeconds) continue;
+    // The first third fills what is bounded.
+    const points = looks.slice(third).map(({ seconds, rssMb }) => ({ x: seconds, y: rssMb[name] ?? Infinity }));
+    const slope = slopeOf(points);
+    console.info(`chaos: ${name} grows by ${slope.toFixed(4)} MB a second of the stall`);
+    expect(slope, `MB a second; ${told}`).toBeLessThan(slopeMbPerSecond);
   }
 }
 

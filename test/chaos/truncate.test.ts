@@ -51,7 +51,10 @@ async function begin(log: LogKind): Promise<void> {
     await postgres.client.query(`CREATE TABLE ${table} (id integer PRIMARY KEY, note text)`);
   }
   const { setting } = viewOf(log, { pipeline: name, folder, kafka: log === 'kafka' ? stack.urls.kafka : undefined });
-  await writeFile(join(folder, 'crossfade.yaml'), configuration(setting));
+  // Named, since the shared Redis may have been filled for a service of this name before.
+  const [rows] = await mysql.query('SELECT @@GLOBAL.gtid_executed AS gtid');
+  const gtid = String((rows as { gtid: string }[])[0]?.gtid).replaceAll(/\s/g, '');
+  await writeFile(join(folder, 'crossfade.yaml'), configuration(setting, gtid));
   start('capture', 'run', 'capture');
   for (const worker of workers) start(worker, 'run', 'apply', '--service', worker.slice(0, 5));
   await eventually('capture streams', async () => ((await logs()).includes('capture streams') ? true : undefined), 120_000);
@@ -64,9 +67,9 @@ async function end(): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
-function configuration(log: string): string {
+function configuration(log: string, gtid: string): string {
   return `pipeline: ${name}
-source: { mysql: '${stack.urls.mysql}' }
+source: { mysql: { url: '${stack.urls.mysql}', start: { gtid: ${JSON.stringify(gtid)} } } }
 log: ${log}
 streams: { both: { tables: [${name}.carts, ${name}.parts], partitions: 3 } }
 services:

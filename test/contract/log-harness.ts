@@ -1,6 +1,8 @@
 /** What the log's contract needs to know of an implementation, and the few things that all its tests share. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { expect, onTestFinished } from 'vitest';
 import { CrossfadeError, type ErrorCode } from '../../src/core/errors.ts';
+import { type FaultPoint, faultPoints } from '../../src/core/fault-point.ts';
 import type { Log, PartitionId, StreamSpec } from '../../src/core/log-port.ts';
 import type { RecordBatchBuilder } from '../../src/core/record-batch.ts';
 import { Consumer } from './log-rows.ts';
@@ -27,6 +29,8 @@ export interface LogHarness extends AsyncDisposable {
   plant(partition: PartitionId, batch: RecordBatchBuilder): Promise<void>;
   /** An offset without a record, where this log can have any: what Kafka's transaction markers leave. */
   gap?(partition: PartitionId): Promise<void>;
+  /** The fault points that writers who lead from here on pass, in order; where they pass them in this thread it is not needed. */
+  faultPoints?(): { readonly passed: readonly FaultPoint[] } & Disposable;
   /** Retention took everything below this offset, in whole batches. */
   truncateBelow(partition: PartitionId, offset: number): Promise<void>;
 }
@@ -44,6 +48,18 @@ export async function startHarness(makeHarness: MakeHarness, streams: readonly S
   const harness = await makeHarness(streams);
   onTestFinished(() => harness[Symbol.asyncDispose]());
   return harness;
+}
+
+/** Fault points that are passed in this thread. */
+export function watchFaultPoints(): { readonly passed: readonly FaultPoint[] } & Disposable {
+  const passed: FaultPoint[] = [];
+  const stack = new DisposableStack();
+  for (const point of faultPoints) {
+    const note = () => void passed.push(point);
+    subscribe(`crossfade:${point}`, note);
+    stack.defer(() => void unsubscribe(`crossfade:${point}`, note));
+  }
+  return { passed, [Symbol.dispose]: () => stack.dispose() };
 }
 
 export function consume(...parts: ConstructorParameters<typeof Consumer>): Consumer {

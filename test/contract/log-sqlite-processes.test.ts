@@ -60,7 +60,7 @@ test('G1, G5: kill -9 of the writer twenty times, at random moments and at its f
   onTestFinished(() => reader.stop());
   let acked = -1;
   for (let round = 0; round < 20; round += 1) {
-    const point = ['log:before-commit', 'log:after-commit'][random.int(4)];
+    const point = (['log:before-commit', 'log:after-commit'] as const)[random.int(4)];
     const dieAt = point === undefined ? {} : { dieAt: { point, passing: 1 + random.int(15) } };
     const child = new Child({ path: harness.path, work: 'append', ...dieAt });
     if (point === undefined) {
@@ -84,6 +84,13 @@ test('G1, G5: kill -9 of the writer twenty times, at random moments and at its f
     `seed ${seed}`,
   ).toBe(true);
 }, 400_000);
+
+test('a process that forgets to close its log ends all the same', async () => {
+  const harness = harnessOf();
+  const child = new Child({ path: harness.path, work: 'leave' });
+  await child.ended;
+  expect([child.process.exitCode, child.errors, child.acked]).toEqual([0, '', 0]);
+});
 
 test('a frozen leader is named by its pid; ended, its place is free at once', async () => {
   const harness = harnessOf();
@@ -131,7 +138,7 @@ test('a frozen reader is seen as silent, a dead one not at all, and what was not
   expect((await log.state()).members.get('g')?.[0]?.who).toContain(`pid ${child.process.pid} `);
   child.process.kill('SIGSTOP');
   await until('its silence shows', async () => ((await silent())[0] ?? 0) > 0.5);
-  await log.trouble('apply g', { code: 'TARGET_FULL', message: 'no room', sinceMs: 5 });
+  await log.trouble('apply g', { code: 'TARGET_FULL', fault: 'retry', message: 'no room', sinceMs: 5 });
   await child.kill();
   expect(await silent()).toEqual([]);
   expect((await (await harness.open()).state()).troubles.get('apply g')?.code).toBe('TARGET_FULL');

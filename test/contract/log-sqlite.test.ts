@@ -5,13 +5,15 @@ import { embeddedSchema } from '../../connectors/sqlite/config.ts';
 import { openSqliteLog } from '../../connectors/sqlite/log.ts';
 import { Retention } from '../../connectors/sqlite/retention.ts';
 import { ensureStreams, openStore } from '../../connectors/sqlite/store.ts';
-import { nextTerm, SqliteWriter } from '../../connectors/sqlite/writer.ts';
+import { Appender, nextTerm } from '../../connectors/sqlite/appender.ts';
+import { plainAppend } from '../../connectors/sqlite/writer.ts';
 import { codec } from '../../src/codec.ts';
 import type { CrossfadeError } from '../../src/core/errors.ts';
+import type { RecordBatchBuilder } from '../../src/core/record-batch.ts';
 import { collect, numberOf, range, rows } from './log-rows.ts';
 import { peopleStream } from './log-harness.ts';
 import { logContract } from './log.contract.ts';
-import { quiet, SqliteHarness } from './sqlite-harness.ts';
+import { appendThread, quiet, SqliteHarness } from './sqlite-harness.ts';
 
 logContract('embedded log', async (streams) => new SqliteHarness(streams));
 
@@ -95,13 +97,21 @@ describe('only our own file is opened', () => {
     expect(error.message).toContain('"shop"');
   });
 
-  test('a log of a later release', async () => {
-    const harness = harnessOf();
-    await written(harness);
-    harness.sql('', (db) => db.exec('PRAGMA user_version = 99'));
-    const error = await failure((await harness.open()).state());
-    expect([error.code, error.message]).toEqual(['CONFIG_INVALID', expect.stringContaining('format 99')]);
-  });
+  for (const [which, version] of [
+    ['a later', 99],
+    ['an earlier', 1],
+  ] as const) {
+    test(`a log of ${which} release is refused with the way out, and left as it is`, async () => {
+      const harness = harnessOf();
+      await written(harness);
+      harness.sql('', (db) => db.exec(`PRAGMA user_version = ${version}`));
+      const error = await failure((await harness.open()).state());
+      expect([error.code, error.fault, error.message]).toEqual(['CONFIG_INVALID', 'fatal', expect.stringContaining(`format ${version}, `)]);
+      expect(error.remedy).toContain(version === 1 ? 'the older release' : 'the newer release');
+      expect((await failure((await harness.open()).lead(never))).code).toBe('CONFIG_INVALID');
+      expect(harness.sql('', (db) => db.prepare('PRAGMA user_version').get()?.['user_version'])).toBe(version);
+    });
+  }
 
   test('a SQLite file of somebody else, and no SQLite file at all, are left untouched', async () => {
     const harness = harnessOf();
@@ -118,7 +128,7 @@ describe('only our own file is opened', () => {
 
   test('a directory that does not exist is retried, and found by check with its remedy', async () => {
     const settings = { path: '/nonexistent-crossfade/shop.db', synchronous: 'full', retention: { age: 1, size: 1 } } as const;
-    const log = await openSqliteLog(settings, { pipeline: 'shop', streams: [], codec, logger: quiet });
+    const log = await openSqliteLog(settings, { pipeline: 'shop', streams: [], codec, appendThread, logger: quiet });
     const error = await failure(log.lead(new AbortController().signal));
     expect([error.code, error.fault]).toEqual(['LOG_UNREACHABLE', 'retry']);
     expect(await log.check()).toEqual([
@@ -156,19 +166,20 @@ test('G1: a file that is deleted while in use stops the leader at its next compl
 test('G1: a full disk refuses the append and all behind it, and what was acknowledged stays', async () => {
   const harness = harnessOf();
   const store = await opened(harness);
-  const partitions = ensureStreams(store, [peopleStream]);
-  const parts = { store, partitions, codec, committed: () => {}, maintain: () => {}, close: () => {} };
-  const writer = new SqliteWriter(parts, nextTerm(store));
-  await writer.append([{ partition: people, batch: rows(0, 10) }]);
+  const partition = ensureStreams(store, [peopleStream]).get(people) ?? 0;
+  const term = nextTerm(store);
+  const append = (batch: RecordBatchBuilder) => ({ kind: 'append', appends: [plainAppend(partition, batch)] }) as const;
+  const appender = new Appender(store, codec, term);
+  expect(appender.write([append(rows(0, 10))])).toEqual({ done: 1 });
   store.db.exec('PRAGMA max_page_count = 20');
   const noise = { ...codec, compress: (bytes: Uint8Array) => bytes };
-  const full = new SqliteWriter({ ...parts, codec: noise }, writer.term);
-  const error = await failure(full.append([{ partition: people, batch: rows(10, 20, { valueBytes: 100_000 }) }]));
-  expect([error.code, error.fault]).toEqual(['LOG_FULL', 'retry']);
-  expect((await failure(full.append([{ partition: people, batch: rows(20, 21) }]))).code).toBe('LOG_FAILED');
-  store.db.exec('PRAGMA max_page_count = 100000');
-  await new SqliteWriter(parts, writer.term).append([{ partition: people, batch: rows(10, 12) }]);
+  const large = append(rows(12, 22, { valueBytes: 100_000 }));
+  const { done, failure } = new Appender(store, noise, term).write([append(rows(10, 12)), large, append(rows(22, 23))]);
+  expect([done, (failure as CrossfadeError).code, (failure as CrossfadeError).fault]).toEqual([1, 'LOG_FULL', 'retry']);
   expect((await collect(await harness.open(), new Map([[people, 0]]), 12)).map(numberOf)).toEqual(range(0, 12));
+  store.db.exec('PRAGMA max_page_count = 100000');
+  expect(appender.write([append(rows(12, 14))])).toEqual({ done: 1 });
+  expect((await collect(await harness.open(), new Map([[people, 0]]), 14)).map(numberOf)).toEqual(range(0, 14));
 });
 
 async function opened(harness: SqliteHarness) {
@@ -186,12 +197,12 @@ describe('retention', () => {
     const harness = harnessOf();
     await written(harness);
     const store = await opened(harness);
-    const retention = new Retention({ age: -1, size: 1e12 }, quiet, 0);
-    retention.step(store, () => new Map([[people, 0]]));
+    const retention = new Retention({ age: -1, size: 1e12 }, 0);
+    retention.step(store, new Map([[people, 0]]));
     expect(await startOf(harness)).toBe(0);
-    retention.step(store, () => new Map([[people, 19]]));
+    retention.step(store, new Map([[people, 19]]));
     expect(await startOf(harness)).toBe(10);
-    retention.step(store, () => new Map([[people, 20]]));
+    retention.step(store, new Map([[people, 20]]));
     expect(await startOf(harness)).toBe(20);
     expect((await collect(await harness.open(), new Map([[people, 20]]), 10)).map(numberOf)).toEqual(range(20, 30));
   });
@@ -200,9 +211,9 @@ describe('retention', () => {
     const harness = harnessOf();
     await written(harness);
     const store = await opened(harness);
-    new Retention({ age: 1, size: 1e12 }, quiet, 0).step(store, () => new Map([[people, 30]]));
+    new Retention({ age: 1, size: 1e12 }, 0).step(store, new Map([[people, 30]]));
     expect(await startOf(harness)).toBe(0);
-    new Retention({ age: 1, size: 1 }, quiet, 0).step(store, () => new Map([[people, 30]]));
+    new Retention({ age: 1, size: 1 }, 0).step(store, new Map([[people, 30]]));
     expect(await startOf(harness)).toBe(30);
   });
 
@@ -211,7 +222,7 @@ describe('retention', () => {
     await written(harness);
     const writer = await (await harness.open()).lead(never);
     await writer.append([{ partition: people, batch: rows(30, 40) }]);
-    new Retention({ age: -1, size: 1 }, quiet, 0).step(await opened(harness), () => new Map());
+    new Retention({ age: -1, size: 1 }, 0).step(await opened(harness), new Map());
     expect(await startOf(harness)).toBe(30);
   });
 

@@ -1,22 +1,23 @@
 /** A process of its own on an embedded log, to be killed and frozen by log-sqlite-processes.test.ts. Says what it did line by line. */
-import { subscribe } from 'node:diagnostics_channel';
 import { writeSync } from 'node:fs';
 import { openSqliteLog } from '../../connectors/sqlite/log.ts';
 import { codec } from '../../src/codec.ts';
 import { asCrossfadeError } from '../../src/core/errors.ts';
+import type { FaultPoint } from '../../src/core/fault-point.ts';
 import type { Log, ReadPlace, StreamSpec } from '../../src/core/log-port.ts';
 import { parseVersion } from '../../src/core/version.ts';
 import { rows } from './log-rows.ts';
-import { quiet, testTiming } from './sqlite-harness.ts';
+import { Faults } from './sqlite-faults.ts';
+import { appendThread, quiet, testTiming } from './sqlite-harness.ts';
 
 export interface ChildOrder {
   readonly path: string;
-  readonly work: 'append' | 'lead' | 'read';
+  readonly work: 'append' | 'lead' | 'leave' | 'read';
   readonly memberExpiry?: number;
   /** The people's, if none is named. */
   readonly stream?: StreamSpec;
   /** Kills itself at the n-th passing of this fault point. */
-  readonly dieAt?: { readonly point: string; readonly passing: number };
+  readonly dieAt?: { readonly point: FaultPoint; readonly passing: number };
 }
 
 const order = JSON.parse(process.argv[2] ?? '{}') as ChildOrder;
@@ -31,6 +32,7 @@ async function open(): Promise<Log> {
       pipeline: 'shop',
       streams: [order.stream ?? { topic: 'shop.people', partitions: 1 }],
       codec,
+      appendThread,
       logger: quiet,
       timing: { ...testTiming, ...(order.memberExpiry && { memberExpiry: order.memberExpiry }) },
     },
@@ -63,6 +65,13 @@ async function lead(): Promise<void> {
   }
 }
 
+/** Appends, and ends without closing anything: nothing of the log may keep a process. */
+async function leave(): Promise<void> {
+  const writer = await (await open()).lead(never);
+  await writer.append([{ partition, batch: rows(0, 1, { term: writer.term }) }]);
+  say('acked 0');
+}
+
 async function claim(partitions: readonly string[]): Promise<Map<string, ReadPlace>> {
   say(`claims ${partitions.length}`);
   return new Map(partitions.map((id) => [id, { offset: 0, term: 0 }]));
@@ -73,12 +82,5 @@ async function read(): Promise<void> {
   for await (const { records } of log.read('g', claim, never)) say(`delivered ${records.length}`);
 }
 
-if (order.dieAt) {
-  const { point, passing } = order.dieAt;
-  let passed = 0;
-  subscribe(`crossfade:${point}`, () => {
-    passed += 1;
-    if (passed === passing) process.kill(process.pid, 'SIGKILL');
-  });
-}
-await { append, lead, read }[order.work]();
+if (order.dieAt) new Faults([{ ...order.dieAt, does: 'kill' }]);
+await { append, lead, leave, read }[order.work]();

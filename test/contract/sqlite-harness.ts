@@ -5,16 +5,20 @@ import { DatabaseSync } from 'node:sqlite';
 import { openSqliteLog } from '../../connectors/sqlite/log.ts';
 import type { SqliteLogOptions } from '../../connectors/sqlite/settings.ts';
 import { codec } from '../../src/codec.ts';
+import type { FaultPoint } from '../../src/core/fault-point.ts';
 import { numberOf, topicOf } from '../../src/core/partition.ts';
 import type { Log, PartitionId, StreamSpec } from '../../src/core/log-port.ts';
 import type { Logger } from '../../src/core/ports.ts';
 import type { RecordBatchBuilder } from '../../src/core/record-batch.ts';
 import type { LogHarness, OpenOptions } from './log-harness.ts';
+import { Faults } from './sqlite-faults.ts';
 
 export const quiet: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** Much faster than in production, still far above what a busy machine delays. */
 export const testTiming = { heartbeat: 25, memberExpiry: 3000, leaderFrozen: 1500, standby: 20, busy: 2000 };
+
+export const appendThread = new URL('sqlite-thread.ts', import.meta.url);
 
 /** A log in a directory of its own, and hands on its files. */
 export class SqliteHarness implements LogHarness {
@@ -28,7 +32,7 @@ export class SqliteHarness implements LogHarness {
   }
 
   options(more: Partial<SqliteLogOptions> = {}): SqliteLogOptions {
-    return { pipeline: 'shop', streams: this.#streams, codec, logger: quiet, timing: testTiming, ...more };
+    return { pipeline: 'shop', streams: this.#streams, codec, logger: quiet, timing: testTiming, appendThread, ...more };
   }
 
   async openWith(more: Partial<SqliteLogOptions>, retention = { age: 168, size: 1e12 }): Promise<Log> {
@@ -67,6 +71,10 @@ export class SqliteHarness implements LogHarness {
       ).run(id, base, base + batch.count, batch.bytes, batch.finish(codec, base));
       db.prepare('UPDATE partitions SET end_offset = ? WHERE id = ?').run(base + batch.count, id);
     });
+  }
+
+  faultPoints(): { readonly passed: readonly FaultPoint[] } & Disposable {
+    return new Faults();
   }
 
   async truncateBelow(partition: PartitionId, offset: number): Promise<void> {

@@ -18,7 +18,11 @@ beforeAll(async () => {
   await mysql.connection.query('CREATE TABLE orders (id INT PRIMARY KEY, note VARCHAR(50))');
   server = new URL(mysql.url).host;
 });
-beforeEach(() => postgres.client.query('CREATE TABLE IF NOT EXISTS orders (id INT PRIMARY KEY, note VARCHAR(50))'));
+beforeEach(() =>
+  postgres.client.query(
+    'DROP SCHEMA IF EXISTS crossfade CASCADE; CREATE TABLE IF NOT EXISTS orders (id INT PRIMARY KEY, note VARCHAR(50))',
+  ),
+);
 afterAll(async () => {
   await mysql[Symbol.asyncDispose]();
   await postgres[Symbol.asyncDispose]();
@@ -216,6 +220,13 @@ describe('init', () => {
   test('a URL that is none is said before a file that is there', async () => {
     writeFileSync(join(folder, 'there.yaml'), '');
     expect((await cli('init', 'foo', '--output', 'there.yaml')).stderr).toContain('the URL is not of the form mysql://');
+  });
+
+  test('a password that was not percent-encoded is named as such, without it and without a line of a file that is not there', async () => {
+    const said = await init(`mysql://u:p@ss:w/rd#1@${server}/x`);
+    expect(said.code).toBe(2);
+    expect(said.stderr).toMatch(/percent-encode it in this URL \(@ is %40.*in\s+MYSQL_PASSWORD\s+write/s);
+    expect(said.stderr).not.toMatch(/rd#1|yaml:\d/);
   });
 });
 

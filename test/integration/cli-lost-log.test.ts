@@ -25,13 +25,13 @@ const cli = (...args: string[]) => runCli(args, { cwd: folder });
 const ids = async (table: string) =>
   (await postgres.client.query(`SELECT id FROM ${table} ORDER BY id`)).rows.map(({ id }) => id as number);
 
-/** A pipeline over one table of its own. */
+/** A pipeline over one table of its own, with a service of that name. */
 async function configure(table: string): Promise<{ readonly name: string; readonly config: readonly [string, string] }> {
   await mysql.connection.query(`CREATE TABLE ${table} (id INT PRIMARY KEY)`);
   await postgres.client.query(`CREATE TABLE ${table} (id INT PRIMARY KEY)`);
   const name = freshName();
   const source = `mysql://root@${new URL(mysql.url).host}`;
-  const text = `pipeline: ${name}\nsource:\n  mysql:\n    url: ${source}\nservices: { orders: { postgres: "${postgres.url}", tables: { ${mysql.name}.${table}: } } }\n`;
+  const text = `pipeline: ${name}\nsource:\n  mysql:\n    url: ${source}\nservices: { ${table}: { postgres: "${postgres.url}", tables: { ${mysql.name}.${table}: } } }\n`;
   writeFileSync(join(folder, `${name}.yaml`), text);
   return { name, config: ['-c', `${name}.yaml`] };
 }
@@ -96,10 +96,10 @@ test('G1: an emptied target is not rebuilt before a person says that the older r
   const stopped = await cli('run', ...config);
   expect(stopped).toMatchObject({ code: 4 });
   expect(stopped.stderr).toContain('TARGET_PROGRESS_LOST');
-  const unsure = await cli('rebuild', ...config, '--service', 'orders', '--yes');
+  const unsure = await cli('rebuild', ...config, '--service', 'stock', '--yes');
   expect(unsure.code).toBe(4);
   expect(unsure.stderr.replace(/\s+/g, ' ')).toMatch(/The log holds only what happened in the source since [0-9a-f]{8}-/);
   await postgres.client.query('INSERT INTO stock VALUES (1)');
-  expect(await cli('rebuild', ...config, '--service', 'orders', '--yes', '--tables-loaded')).toMatchObject({ code: 0 });
+  expect(await cli('rebuild', ...config, '--service', 'stock', '--yes', '--tables-loaded')).toMatchObject({ code: 0 });
   await runUntil(config, 'stock', [1, 2]);
 });

@@ -132,16 +132,21 @@ test('run carries changes, status tells, SIGTERM drains with 0, and rebuild repl
   expect(await again.finished).toMatchObject({ code: 0 });
 });
 
-test('G1: a new pipeline name over a target that another one filled is a warning of check and of the start', async () => {
+test('G1: a new pipeline name over a target that another one filled is an error of check, and with a start a warning of check and of the start', async () => {
   const file = readFileSync(join(folder, 'crossfade.yaml'), 'utf8');
   const old = /^pipeline: (\S+)$/m.exec(file)?.[1] ?? '';
-  writeFileSync(join(folder, 'next.yaml'), file.replace(/^pipeline: .*$/m, 'pipeline: successor'));
-  const checked = await cli('check', '--config', 'next.yaml', '--json');
-  const { findings } = JSON.parse(checked.stdout);
-  const named = new RegExp(`filled by pipeline "${old}" up to transaction \\S+:\\d+, committed 20`);
-  expect(findings).toContainEqual(
-    expect.objectContaining({ level: 'warning', code: 'TARGET_PROGRESS_FOREIGN', message: expect.stringMatching(named) }),
-  );
+  const next = file.replace(/^pipeline: .*$/m, 'pipeline: successor');
+  writeFileSync(join(folder, 'next.yaml'), next);
+  const named = new RegExp(`by pipeline "${old}" up to transaction \\S+:\\d+, committed 20`);
+  const found = async (file: string) =>
+    JSON.parse((await cli('check', '--config', file, '--json')).stdout).findings as { remedy?: string }[];
+  const told = (level: string) =>
+    expect.objectContaining({ level, code: 'TARGET_PROGRESS_FOREIGN', message: expect.stringMatching(named) });
+  const refused = await found('next.yaml');
+  expect(refused).toContainEqual(told('error'));
+  const start = refused.flatMap(({ remedy = '' }) => /"start: (.*?\})"/.exec(remedy)?.[1] ?? [])[0] ?? 'none';
+  writeFileSync(join(folder, 'next.yaml'), next.replace(/^ {2}mysql: (.*)$/m, `  mysql: { url: "$1", start: ${start} }`));
+  expect(await found('next.yaml')).toContainEqual(told('warning'));
   expect((await cli('check', '--json')).stdout).not.toContain('TARGET_PROGRESS_FOREIGN');
   const running = startCli(['run', '--config', 'next.yaml'], { cwd: folder, env });
   await eventually('the start says so', () => (named.test(running.text().replaceAll('\\"', '"')) ? true : undefined));

@@ -82,7 +82,14 @@ test('G1: quarantine: the poison waits with its key, the rest flows, and list, s
   expect((await cli('quarantine', 'show', first.id, '--values')).stdout).toContain('"secret-note"');
   expect((await cli('quarantine', 'retry', first.id)).code).toBe(1);
   await postgres.client.query('ALTER TABLE orders ALTER note TYPE varchar(50)');
-  expect(await cli('quarantine', 'retry', first.id)).toMatchObject({ code: 0, stdout: `${first.id}: 2 changes applied\n` });
+  expect(await cli('quarantine', 'retry', '999999')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('keeps no change 999999') as string,
+  });
+  expect(await cli('quarantine', 'retry', first.id)).toMatchObject({
+    code: 0,
+    stdout: `${first.id}: applied, and 1 later change of its key\n`,
+  });
   await become('the last change of the key counts', 'SELECT note FROM orders WHERE id = 2', [['secret-too']]);
   await mysql.connection.query("UPDATE orders SET note = 'later' WHERE id = 2");
   await become('the key flows again', 'SELECT note FROM orders WHERE id = 2', [['later']]);

@@ -37,7 +37,7 @@ describe.each(logKinds)('log %s', (log) => {
   const setting = () => (log === 'kafka' ? `{ kafka: '${stack.urls.kafka}' }` : 'embedded');
   const configFile = (table: string) => join(folder, `${table}.yaml`);
 
-  /** A pipeline, called like its one table. */
+  /** A pipeline and its service, called like its one table. */
   async function configure(table: string): Promise<void> {
     await sql.query(`CREATE TABLE ${table} (id INT PRIMARY KEY)`);
     await target.client.query(`CREATE TABLE ${table} (id integer PRIMARY KEY)`);
@@ -48,7 +48,7 @@ source: { mysql: '${stack.urls.mysql}' }
 log: ${setting()}
 http: off
 services:
-  books: { postgres: '${target.url}', tables: { shop.${table}: { to: public.${table} } } }
+  ${table}: { postgres: '${target.url}', tables: { shop.${table}: { to: public.${table} } } }
 `,
     );
   }
@@ -94,7 +94,7 @@ services:
     await configure('emptied');
     await runUntil('emptied', [1, 2], [1, 2]);
     await target.client.query(`TRUNCATE emptied; DELETE FROM crossfade.progress WHERE pipeline = 'emptied'`);
-    stops(await cli('emptied', 'run', 'apply', '--service', 'books'), 'TARGET_PROGRESS_LOST');
+    stops(await cli('emptied', 'run', 'apply', '--service', 'emptied'), 'TARGET_PROGRESS_LOST');
     expect(await ids('emptied')).toEqual([]);
   });
 
@@ -119,7 +119,7 @@ services:
     // Who had applied it goes on.
     await sql.query('INSERT INTO late VALUES (4)');
     const capture = startCli(['run', 'capture', '--config', file], { cwd: folder });
-    const apply = startCli(['run', 'apply', '--service', 'books', '--config', file], { cwd: folder });
+    const apply = startCli(['run', 'apply', '--service', 'late', '--config', file], { cwd: folder });
     try {
       const written = eventually('the fourth row', async () => ((await ids('late')).includes(4) ? true : undefined), 240_000);
       const said = () => `capture: ${capture.text().slice(-3000)}\napply: ${apply.text().slice(-3000)}`;

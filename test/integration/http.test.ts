@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { captures, eventually, runCli, type Running, startCli } from '../support/cli.ts';
 import { askHttp, metricOf } from '../support/scrape.ts';
 import { freshMysqlDatabase, freshName, freshPostgresDatabase, type MysqlDatabase, type PostgresDatabase } from '../support/servers.ts';
@@ -24,6 +24,8 @@ beforeAll(async () => {
   await mysql.connection.query(`CREATE USER '${mysql.name}'@'%' IDENTIFIED BY '${secret}'`);
   await mysql.connection.query(`GRANT ALL ON *.* TO '${mysql.name}'@'%'`);
 });
+// Each test has a pipeline of its own, the first that this target knows.
+beforeEach(() => postgres.client.query('DROP SCHEMA IF EXISTS crossfade CASCADE'));
 afterAll(async () => {
   await mysql.connection.query(`DROP USER '${mysql.name}'@'%'`);
   await mysql[Symbol.asyncDispose]();

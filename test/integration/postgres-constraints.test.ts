@@ -172,7 +172,7 @@ describe('unique values and foreign keys inside a batch', () => {
     expect(error).toMatchObject({ code: 'TARGET_CONSTRAINT', fault: 'fatal' });
     expect(error.message).toContain('one_seat_each');
     expect(error.message).toContain('clash#0');
-    expect(error.message).toContain('offset 2');
+    expect(error.message).toContain('at offsets 0 to 1');
     expect(JSON.stringify([error, error.message, error.remedy, error.stack, error.cause])).not.toContain('secret-guest');
     expect(await guests()).toEqual([['77', 'secret-guest']]);
     expect((await sink.progress()).get('clash#0')).toBeUndefined();

@@ -1,5 +1,8 @@
 /** Held queues are read a page at a time: no verdict may hang on which page a change is on. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { readQueues } from '../../connectors/postgres/queues.ts';
+import type { RefusalTools } from '../../connectors/postgres/refusal.ts';
+import { Session } from '../../connectors/postgres/session.ts';
 import { openPostgresSink } from '../../connectors/postgres/sink.ts';
 import type { Operation } from '../contract/sink-histories.ts';
 import type { PoisonPolicy } from '../../src/core/quarantine-port.ts';
@@ -100,5 +103,62 @@ describe('held queues over several pages', () => {
     await sink.write(right.of([parent(8, null)]));
     await sink.tend?.(ends);
     expect([await fixture.rows('SELECT parent, n FROM children'), await kept()]).toEqual([[['8', '99']], 0]);
+  });
+
+  test('twelve hundred keys that are due are tried and judged in transactions of a thousand at most, each key twice', async () => {
+    const count = 1200;
+    await using sink = await open(['a#0', 'b#0'], 'quarantine');
+    const [left, right] = [new Batches('a#0'), new Batches('b#0')];
+    await sink.write(right.of([parent(1, null)]));
+    await sink.write(left.of(Array.from({ length: count }, (_, id) => child(id, 1000 + id))));
+    const ends = new Map([
+      ['a#0', count],
+      ['b#0', 1],
+    ]);
+    const tried: number[] = [];
+    while (sink.holds && tried.length < 20) {
+      const before = (await fixture.rows('SELECT clock_timestamp()'))[0]?.[0] ?? '';
+      await sink.tend?.(ends);
+      tried.push(Number((await fixture.rows(`SELECT count(*) FROM crossfade.quarantine WHERE tried_at > '${before}'`))[0]?.[0]));
+    }
+    expect(Math.max(...tried)).toBeLessThanOrEqual(1000);
+    expect(tried.length).toBeLessThanOrEqual(3);
+    expect(await fixture.rows('SELECT state, count(*) FROM crossfade.quarantine GROUP BY state')).toEqual([['quarantined', String(count)]]);
+  });
+
+  test('G2: large changes make small pages, and no head is judged before all of them were tried', async () => {
+    await fixture.execute('ALTER TABLE children ADD note text');
+    const noted = tableOf('children', ['id'], [...children.columns, column('note', { kind: 'string', type: 'longtext' })]);
+    const note = 'x'.repeat(3 * 1024 * 1024);
+    const large = (id: number, of: number): Change => [1, noted, { op: 'insert', after: { id, parent: of, n: 0, note } }];
+    await using sink = await open(['a#0', 'b#0'], 'quarantine');
+    const [left, right] = [new Batches('a#0'), new Batches('b#0')];
+    await sink.write(right.of([parent(2, null)]));
+    // The first seven wait for a parent that is held behind them all: three large ones to a page, it is on the third.
+    await sink.write(left.of([...Array.from({ length: 7 }, (_, id) => large(id, 5)), parent(5, 1)]));
+    await using session = await Session.open(fixture.settings, 'pages');
+    const tools = { owner: { pipeline: 'test', service: 'orders' }, mappings } as unknown as RefusalTools;
+    const page = await readQueues(session, tools, ['a#0']);
+    expect(page.map(({ units }) => units.length)).toEqual([1, 1, 1]);
+    const ends = new Map([
+      ['a#0', 8],
+      ['b#0', 2],
+    ]);
+    await sink.tend?.(ends);
+    await sink.write(right.of([parent(1, null)]));
+    for (let round = 0; round < 10 && sink.holds; round += 1) await sink.tend?.(ends);
+    expect([await counts(), await kept()]).toEqual([[7, 3], 0]);
+  });
+
+  test('a change that is larger than a page is a page', async () => {
+    await fixture.execute('ALTER TABLE children ADD note text');
+    const noted = tableOf('children', ['id'], [...children.columns, column('note', { kind: 'string', type: 'longtext' })]);
+    const after = { id: 1, parent: 5, n: 0, note: 'x'.repeat(9 * 1024 * 1024) };
+    await using sink = await open(['a#0', 'b#0'], 'quarantine');
+    await sink.write(new Batches('a#0').of([[1, noted, { op: 'insert', after }]]));
+    expect([await counts(), await kept()]).toEqual([[0, 0], 1]);
+    await sink.write(new Batches('b#0').of([parent(5, null)]));
+    await sink.tend?.(undefined);
+    expect([await counts(), await kept()]).toEqual([[1, 1], 0]);
   });
 });

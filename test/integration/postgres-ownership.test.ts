@@ -33,8 +33,30 @@ describe('who may write', () => {
     const successor = await fixture.open([mappingTo(items)]);
     expect((await successor.claim([batches.partition])).size).toBe(0);
     await successor.write(new Batches('frozen#0').of([put(2)]));
-    await expect(frozen.write(batches.of([put(3)]))).rejects.toMatchObject({ fault: 'retry' });
+    // The connection is gone, but that is not what happened to it.
+    await expect(frozen.write(batches.of([put(3)]))).rejects.toMatchObject({
+      code: 'TARGET_FENCED',
+      fault: 'retry',
+      message: expect.stringContaining('another owner took frozen#0') as string,
+    });
     expect(await fixture.rows('SELECT id FROM items')).toEqual([['2']]);
+  });
+
+  test('G3: an owner that only takes its time in the middle of a transaction may finish, and its successor waits', async () => {
+    const slow = await fixture.open([mappingTo(items)]);
+    const batches = new Batches('slow#0');
+    await slow.claim([batches.partition]);
+    expect(await slow.write(batches.of([put(-70)], true))).toBe('open');
+    const successor = await fixture.open([mappingTo(items)]);
+    const claiming = successor.claim([batches.partition]);
+    const tookItsTime = `SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction' AND state_change < clock_timestamp() - interval '4 seconds'
+      AND pid = (SELECT owner_pid FROM crossfade.progress WHERE partition = 'slow#0')`;
+    await vi.waitUntil(async () => (await fixture.rows(tookItsTime)).length > 0, { timeout: 20_000 });
+    expect(await slow.write(batches.of([put(-71)]))).toBe('committed');
+    expect((await claiming).get(batches.partition)?.nextOffset).toBe(2);
+    expect(await fixture.rows('SELECT id FROM items WHERE id < 0 ORDER BY id')).toEqual([['-71'], ['-70']]);
+    // And then it is fenced as ever, on a connection of its own.
+    await expect(slow.write(batches.of([put(-72)]))).rejects.toMatchObject({ code: 'TARGET_FENCED' });
   });
 
   test('G10: a connection that the server ends is a retry, and the sink stays unusable', async () => {

@@ -175,7 +175,7 @@ describe('a Redis that dies', () => {
 
 test('one that does not answer is given up in time, and so is the connection', async () => {
   const server = await ownRedis();
-  const redis = await connectRedis(redisSchema.parse(server.url), quiet, 300);
+  const redis = await connectRedis(redisSchema.parse(server.url), quiet, { answerWithinMs: 300 });
   cleanups.push(async () => redis.disconnect());
   await server.kill('SIGSTOP');
   try {

@@ -61,7 +61,7 @@ describe('the fence', () => {
       const batch = batchOf(p, stock, index, [change]);
       const [epoch = 0, file = 0, offset = 0] = places[index % 4] ?? [];
       const version = versionOf(versionPrefix({ epoch, file, offset }), 0, 2);
-      return { ...batch, entries: batch.entries.map(({ event }) => ({ mapping: 0, event: { ...event, version } })) };
+      return { ...batch, entries: batch.entries.map(({ event }) => ({ mapping: 0, event: Object.assign({}, event, { version }) })) };
     };
     for (const index of places.keys()) {
       await sink.write(at(index, insert(row(1, `${index}`))));

@@ -3,11 +3,15 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 
 import { bulkSet, changesOf, oltpSet, recordsOf } from '../../bench/data-set.ts';
+import { ClockStart, type Look, ratesBetween } from '../../bench/end-to-end.ts';
 import { figure, tableLines } from '../../bench/figure.ts';
-import { applyFloor, captureFloor, endToEndFloor } from '../../bench/floors.ts';
-import { Ahead, figureNames, isFigureName } from '../../bench/plan.ts';
+import { applyFloor, captureFloor, endToEndFloor, floorBy } from '../../bench/floors.ts';
+import { middleOf } from '../../bench/peers.ts';
+import { Ahead, figureNames, isFigureName, isWhole, wholeExtent } from '../../bench/plan.ts';
 import { cpuUsOf, peakRssMbOf } from '../../bench/process-meter.ts';
+import { steadyRateIn } from '../../bench/produce.ts';
 import { performanceText } from '../../bench/readme.ts';
+import { type Digest, proofOf } from '../../bench/target.ts';
 
 const texts = (set: { texts: () => Generator<string> }) => [...set.texts()];
 const digest = (set: { texts: () => Generator<string> }) =>
@@ -82,6 +86,8 @@ describe('figure', () => {
       floor: null,
       ratio: null,
       against: null,
+      lacksFloor: false,
+      isRight: true,
       ok: true,
     });
   });
@@ -92,6 +98,13 @@ describe('figure', () => {
     expect(figure({ name: 'a', value: 31, unit: 'ms', floor: 30 }).ok).toBe(false);
     expect(figure({ name: 'a', value: 299, unit: 'MB', floor: 300 }).ok).toBe(true);
     expect(figure({ name: 'a', value: 299, unit: 'MB', floor: 300, isRight: false }).ok).toBe(false);
+  });
+
+  test('a floor that could not be set is not ok, and the table says so', () => {
+    const lacking = figure({ name: 'a', value: 1e9, unit: 'changes/s', floor: null });
+    expect(lacking).toMatchObject({ ok: false, floor: null, lacksFloor: true });
+    expect(tableLines([lacking])[0]).toMatch(/^✗ a .* no floor$/);
+    expect(figure({ name: 'a', value: 1, unit: 'changes/s' })).toMatchObject({ ok: true, lacksFloor: false });
   });
 
   test('a result that was proven wrong is not ok, and the table says so', () => {
@@ -119,10 +132,74 @@ describe('floors', () => {
     expect(endToEndFloor('kafka', 'bulk', 95_000)).toBeUndefined();
   });
 
+  test('a floor that hangs on a reference lacks without it, unless there is none anyway', () => {
+    expect(floorBy(undefined, (here) => captureFloor('embedded', 'bulk', here))).toBeNull();
+    expect(floorBy({ value: 140_000 }, (here) => captureFloor('embedded', 'oltp', here))).toBe(60_000);
+    expect(floorBy(undefined, (here) => endToEndFloor('kafka', 'bulk', here))).toBeUndefined();
+  });
+
   test('apply is held to half of what psql reaches, even where the scaled floor is lower', () => {
     expect(applyFloor('bulk', 95_000)).toBe(55_000);
     expect(applyFloor('bulk', 400_000)).toBe(200_000);
   });
+});
+
+describe('the whole way', () => {
+  const look = (ms: number, crossfade: number): Look => ({ ms, cpuUs: { crossfade, source: crossfade / 2, broker: 0 } });
+
+  test('the clock starts at the last look before anything was captured: nothing that was done is given away', () => {
+    const clock = new ClockStart();
+    expect(clock.look(look(1000, 100), false)).toBeUndefined();
+    expect(clock.look(look(1005, 150), false)).toBeUndefined();
+    expect(clock.look(look(1010, 900), true)).toEqual(look(1005, 150));
+    expect(new ClockStart().look(look(7, 1), true)).toEqual(look(7, 1));
+  });
+
+  test('all changes count, updates and deletes too, over all the time and the CPU since then', () => {
+    const set = oltpSet(0.01);
+    const changes = changesOf(set);
+    expect(changes).toBeGreaterThan(set.counts.inserts);
+    const rates = ratesBetween(look(1000, 500_000), look(3000, 500_000 + 30 * changes), set);
+    expect(rates).toEqual({ changesPerSecond: changes / 2, cpuUs: { crossfade: 30, source: 15, broker: 0 } });
+  });
+});
+
+describe('the proof', () => {
+  const digest: Digest = { rows: '2', sumOfIds: '3', sumOfAmounts: '1.50', sumOfQuantities: '4', hash: 'abc' };
+
+  test.each(Object.keys(digest) as (keyof Digest)[])('another %s is a difference, and named', (part) => {
+    expect(proofOf(digest, { ...digest, [part]: '9' })).toEqual({
+      isEqual: false,
+      rows: 2,
+      difference: `${part}: ${digest[part]} against 9`,
+    });
+  });
+  test('two digests that are the same are equal', () => {
+    expect(proofOf(digest, { ...digest })).toEqual({ isEqual: true, rows: 2, difference: '' });
+  });
+});
+
+describe('references', () => {
+  test('the middle of the runs counts, with the CPU of that run', () => {
+    const run = (value: number) => ({ name: 'psql', value, cpuUs: value / 10 });
+    expect(middleOf([run(30), run(10), run(20)])).toEqual(run(20));
+    expect(middleOf([])).toBeUndefined();
+  });
+
+  test('of ProducerPerformance only what comes behind its warm-up', () => {
+    const whole = '250000 records sent, 61000.1 records/sec (29.09 MB/sec), 3.1 ms avg latency, 9 ms max latency.';
+    const steady = '200000 steady state records sent, 99000.5 records/sec (47.20 MB/sec), 2.1 ms avg latency, 9 ms max latency.';
+    expect(steadyRateIn(`${whole}\n${steady}\n`)).toBe(99_000.5);
+    expect(steadyRateIn(whole)).toBeUndefined();
+  });
+});
+
+test('the table of the README is written by a whole run alone: its text speaks of no other', () => {
+  expect(isWhole(wholeExtent)).toBe(true);
+  expect(isWhole({ ...wholeExtent, scale: 2 })).toBe(false);
+  expect(isWhole({ ...wholeExtent, latencySeconds: 1 })).toBe(false);
+  expect(isWhole({ ...wholeExtent, only: figureNames.slice(1) })).toBe(false);
+  expect(bulkSet(wholeExtent.scale).counts.inserts).toBe(1_000_000);
 });
 
 describe('what is ahead', () => {
@@ -132,7 +209,7 @@ describe('what is ahead', () => {
     expect(ahead.text()).toBe('');
     ahead.begin('latency');
     expect(ahead.text()).toMatch(/^step 1 of 4, about \d+ (s|min) left$/);
-    nowMs += 450_000; // Ten times what was planned.
+    nowMs += 650_000; // Ten times what was planned.
     ahead.begin('loading oltp');
     expect(ahead.text()).toBe('step 2 of 4, about 15 min left');
     ahead.begin('capture-oltp');
@@ -160,6 +237,7 @@ describe('the table of the README', () => {
     figure({ name: 'end_to_end_kafka.oltp.cpu', value: 12.34, unit: 'µs/change' }),
     figure({ name: 'end_to_end_kafka.oltp.target_cpu', value: 5, unit: 'µs/change' }),
     figure({ name: 'end_to_end_kafka.oltp.rss', value: 310, unit: 'MB', floor: 300 }),
+    figure({ name: 'end_to_end_kafka.oltp.first_row', value: 0.42, unit: 's' }),
     figure({ name: 'latency_embedded.1000_per_second.p50', value: 8, unit: 'ms' }),
     figure({ name: 'latency_embedded.1000_per_second.p99', value: 21, unit: 'ms', floor: 30 }),
     figure({ name: 'latency_embedded.1000_per_second.max', value: 40, unit: 'ms' }),
@@ -172,7 +250,16 @@ describe('the table of the README', () => {
 
   test('has one row for what was measured together, and marks what missed its floor', () => {
     expect(cells.slice(2)).toEqual([
-      ['', '✗ MySQL → Kafka → Postgres, oltp', '51,200 changes/s', '≥ 50,000', '12.3 µs; Postgres 5', '310 MB', '0.5 × psql', ''],
+      [
+        '',
+        '✗ MySQL → Kafka → Postgres, oltp',
+        '51,200 changes/s, first row after 0.42 s',
+        '≥ 50,000',
+        '12.3 µs; Postgres 5',
+        '310 MB',
+        '0.5 × psql',
+        '',
+      ],
       [
         '',
         'commit → visible, 1,000 rows/s, embedded log',
@@ -188,8 +275,15 @@ describe('the table of the README', () => {
 
   test('says whether floors were missed, and what it leaves out', () => {
     const text = performanceText(figures, machine);
-    expect(text).toContain('✗ marks what missed its floor or was proven wrong: 1.');
-    expect(performanceText(figures.slice(4), machine)).toContain('every floor held');
+    expect(text).toContain('or was proven wrong: of the floors 2 held, 1 missed, 0 not set.**');
+    expect(performanceText(figures.slice(5), machine)).toContain(
+      'Every result was proven right; of the floors 1 held, 0 missed, 0 not set.',
+    );
+    const lacking = performanceText([figure({ name: 'decode.oltp.rate', value: 5, unit: 'changes/s', floor: null })], machine);
+    expect(lacking).toContain('of the floors 0 held, 0 missed, 1 not set.**');
+    expect(lacking).toMatch(/\| ✗ decoding the binlog alone, oltp \| 5 changes\/s \| could not be set \|/);
+    const wrong = performanceText([figure({ name: 'decode.oltp.rate', value: 5, unit: 'changes/s', isRight: false })], machine);
+    expect(wrong).toContain('of the floors 0 held, 0 missed, 0 not set; 1 figures were proven wrong.**');
     expect(text).toContain('**Left out:**');
   });
 });

@@ -47,6 +47,7 @@ class Rig {
     const writer = withMethods({} as Writer, {
       term: 1,
       batchBytesMax: 8 * mebibyte,
+      inFlightBytesMax: 8 * mebibyte,
       tail: async () => ({ partitions: new Map() }),
       start: async () => {},
       define: async () => {},

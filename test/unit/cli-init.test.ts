@@ -1,6 +1,6 @@
 import { assert, property, string } from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { maskUrl, plainName, starterText, withoutDatabase } from '../../src/commands/init-file.ts';
+import { endsEarly, maskUrl, plainName, starterText, withoutDatabase } from '../../src/commands/init-file.ts';
 import { parseConfig } from '../../src/config.ts';
 import type { TableSchema } from '../../src/core/change.ts';
 import { anyCharacter } from '../support/any-character.ts';
@@ -47,6 +47,17 @@ describe('the starter file', () => {
     ]);
   });
 });
+
+test.each([
+  ['mysql://u:p@ss:w/rd#1@host:3306/db', true],
+  ['mysql://u:p@ss#x@host', true],
+  ['postgres://u:a?b@h/d', true],
+  ['mysql://u:p@ss:w@host:3306/db', false],
+  ['mysql://u:p%2F%23@host/db?x=1#y', false],
+  ['mysql://u@h/db', false],
+  ['mysql://h:3306/a', false],
+  ['mysql://u:${file:/run/secrets/m}@h/db', false],
+])('a delimiter of the password that was not encoded is seen: %s', (url, is) => expect(endsEarly(url)).toBe(is));
 
 describe('G13: the password leaves the URL', () => {
   test.each([

@@ -4,10 +4,6 @@ import { exitCodeOf, failureText, runbookLink } from '../../src/commands/failure
 import { commandHelp, overview } from '../../src/commands/help.ts';
 import { makeOutput, type Output, table, wrap } from '../../src/commands/output.ts';
 import { secondsText, statusText } from '../../src/commands/run-line.ts';
-import { statusReport } from '../../src/commands/status-report.ts';
-import { ratesOf } from '../../src/commands/status.ts';
-import { reasonsOf } from '../../src/commands/status-health.ts';
-import type { Sample, ServiceSample } from '../../src/commands/status-sample.ts';
 import { commands, parseCommandLine } from '../../src/commands/table.ts';
 import { makeMeters } from '../../src/runtime/observe.ts';
 
@@ -96,7 +92,7 @@ describe('output', () => {
     output.statusLine('0123456789abc');
     output.out('log line\n');
     output.statusLine('');
-    expect(text()).toBe('\r\u001b[K012345678\r\u001b[Klog line\n012345678\r\u001b[K');
+    expect(text()).toBe('\r\u001b[K01234567…\r\u001b[Klog line\n01234567…\r\u001b[K');
     const pipe = screen();
     pipe.output.statusLine('busy');
     expect(pipe.text()).toBe('');
@@ -142,144 +138,16 @@ test('the line under a running pipeline: rates of the last second, lag, and what
   observed.apply('orders').applied('p#0', 1180, 0.1);
   const lags = (seconds: number | undefined) => [{ service: 'orders', seconds, changes: 3, partitions: [] }];
   expect(statusText(before, observed.totals, lags(0.25), 9000)).toBe(
-    'capture 1,204/s, behind 0.4 s · orders 1,180/s, lag 0.3 s (waiting TARGET_UNREACHABLE)',
+    'capture 1,204/s, behind 0.4 s · orders waiting TARGET_UNREACHABLE, 1,180/s, lag 0.3 s',
   );
   // A minute in which nothing is delivered is a minute more, not the same line.
   expect(statusText(observed.totals, observed.totals, lags(60.25), 69_000)).toBe(
-    'capture 0/s, behind 60 s · orders 0/s, lag 60 s (waiting TARGET_UNREACHABLE)',
+    'capture 0/s, behind 60 s · orders waiting TARGET_UNREACHABLE, 0/s, lag 60 s',
   );
   observed.state.state('apply orders', 'waiting');
-  expect(statusText(observed.totals, observed.totals, lags(60.25), 69_000)).toContain('(waiting TARGET_UNREACHABLE)');
-  expect(statusText(observed.totals, observed.totals, lags(undefined), 69_000)).toContain('orders 0/s (waiting');
+  expect(statusText(observed.totals, observed.totals, lags(60.25), 69_000)).toContain('orders waiting TARGET_UNREACHABLE, 0/s');
+  expect(statusText(observed.totals, observed.totals, lags(undefined), 69_000)).toContain('orders waiting TARGET_UNREACHABLE, 0/s');
   observed.state.state('apply orders', 'running');
   expect(statusText(observed.totals, observed.totals, lags(0.4), 9000)).toBe('capture 0/s, behind 0.4 s · orders 0/s, lag 0.4 s');
   expect([0, 9.94, 14.2, 180, 9000].map(secondsText)).toEqual(['0.0 s', '9.9 s', '14 s', '3 min', '2.5 h']);
-});
-
-const sample = (atMs: number, records: number, applied: number): Sample => ({
-  pipeline: 'shop',
-  atMs,
-  healthy: false,
-  reasons: ['service cache: TARGET_UNREACHABLE'],
-  source: { server: 'db:3306', end: 'uuid:1-20' },
-  log: {
-    path: '/var/lib/shop.crossfade.db',
-    leader: { who: 'pid 7', silentSeconds: 0.5 },
-    start: 'uuid:1-5',
-    complete: { position: 'uuid:1-19', ageSeconds: 0.4 },
-    records,
-  },
-  services: [
-    {
-      name: 'orders',
-      kind: 'postgres',
-      lagSeconds: 1.2,
-      lagChanges: 5,
-      applied,
-      partitions: [
-        {
-          partition: 'shop.shop.orders#0',
-          tables: ['shop.orders'],
-          nextOffset: applied,
-          endOffset: records,
-          lagSeconds: 1.2,
-          lagChanges: 5,
-        },
-      ],
-    },
-    {
-      name: 'cache',
-      kind: 'redis',
-      error: { code: 'TARGET_UNREACHABLE', message: 'Redis cannot be reached' },
-      applied: 0,
-      partitions: [],
-    },
-  ],
-});
-
-describe('status', () => {
-  test('rates come from two samples; an unreachable part has none', () => {
-    const rates = ratesOf(sample(1000, 100, 50), sample(3000, 1100, 450));
-    expect(rates).toEqual({
-      capturedPerSecond: 500,
-      appliedPerSecond: { orders: 200, cache: 0 },
-      partitionsPerSecond: { orders: { 'shop.shop.orders#0': 200 }, cache: {} },
-    });
-  });
-
-  test.each([60, 80])('fits %i columns and says everything', (columns) => {
-    const text = statusReport(
-      sample(3000, 1100, 450),
-      { capturedPerSecond: 500, appliedPerSecond: { orders: 200 }, partitionsPerSecond: {} },
-      plain(columns),
-    );
-    for (const said of [
-      'pipeline shop',
-      'at uuid:1-20',
-      'captured by pid 7, 500 records/s',
-      'complete 0.4 s ago',
-      'lag 1.2 s, 5 changes, 200 records/s',
-      'Redis cannot be reached',
-      'TARGET_UNREACHABLE',
-    ]) {
-      expect(text).toContain(said);
-    }
-    expect(text.split('\n').filter((line) => line.length > columns)).toEqual([]);
-  });
-
-  const minutesAgo = (minutes: number) => 1_000_000 - minutes * 60_000;
-  const broken = (more: Partial<ServiceSample>): Sample => {
-    const { services, ...rest } = sample(1_000_000, 2, 2);
-    const found = { ...rest, services: [{ ...(services[0] as ServiceSample), ...more }] };
-    const reasons = reasonsOf(found);
-    return { ...found, healthy: reasons.length === 0, reasons };
-  };
-  const refused = { code: 'TARGET_VALUE_REFUSED', message: 'column note of public.orders is too short', sinceMs: minutesAgo(4) };
-  const rates = { capturedPerSecond: 0, appliedPerSecond: {}, partitionsPerSecond: {} };
-
-  test.each<[string, Partial<ServiceSample>, string[], string[]]>([
-    ['all well', { members: [{ who: 'pid 9 on db1', silentSeconds: 1 }] }, ['applied by pid 9 on db1', 'healthy'], []],
-    ['dead', { members: [] }, ['nobody applies', 'not healthy'], ['service orders: nobody applies']],
-    [
-      'halted',
-      { members: [], trouble: refused },
-      ['nobody applies', 'last: TARGET_VALUE_REFUSED 4 min ago: column note of public.orders'],
-      ['service orders: nobody applies', 'service orders: TARGET_VALUE_REFUSED'],
-    ],
-    [
-      'waiting for its target',
-      { members: [], trouble: { ...refused, code: 'TARGET_UNREACHABLE' } },
-      ['last: TARGET_UNREACHABLE 4 min ago'],
-      ['service orders: nobody applies now: it waits to try again, or has ended', 'service orders: TARGET_UNREACHABLE'],
-    ],
-    [
-      'over its objective',
-      { members: [{ who: 'pid 9', silentSeconds: 1 }], lagSeconds: 90, objectiveSeconds: 30 },
-      ['not healthy'],
-      ['service orders: lag 90 s is over its objective of 30 s'],
-    ],
-    [
-      'frozen',
-      { members: [{ who: 'pid 9 on db1', silentSeconds: 30 }] },
-      ['pid 9 on db1 shows no sign of life for 30 s'],
-      ['service orders: pid 9 on db1 shows no sign of life'],
-    ],
-  ])('an apply that is %s is told as such, also on 60 columns', (_, more, said, reasons) => {
-    const found = broken(more);
-    expect([found.healthy, found.reasons]).toEqual([reasons.length === 0, reasons]);
-    for (const columns of [60, 100]) {
-      const lines = statusReport(found, rates, plain(columns)).split('\n');
-      for (const words of said) expect(lines.join(' ').replace(/ +/g, ' ')).toContain(words);
-      expect(lines.filter((line) => line.length > columns)).toEqual([]);
-    }
-  });
-
-  test('a full disk is named before the silence that comes of it, and is a reason', () => {
-    const { log, ...rest } = broken({ members: [{ who: 'pid 9', silentSeconds: 1 }] });
-    const room = { level: 'error', code: 'LOG_FULL', where: 'log', message: 'the disk of /var/lib is full' } as const;
-    const found = { ...rest, log: { ...log, room, leader: { who: 'pid 7', silentSeconds: 40 } } };
-    expect(reasonsOf(found)).toEqual(['log: LOG_FULL', 'capture: pid 7 shows no sign of life']);
-    const text = statusReport(found, rates, plain());
-    expect(text.indexOf('LOG_FULL')).toBeLessThan(text.indexOf('no sign of life'));
-  });
 });

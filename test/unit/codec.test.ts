@@ -30,3 +30,13 @@ test('zstd gives back what it got, and no more than was expected', () => {
     }),
   );
 });
+
+test('what is decompressed without a word of its size takes no more memory than it needs, and is never cut', () => {
+  for (const bytes of [1, 255, 256, 300, 65_791, 65_792, 100_000, 3_000_000, 20_000_000]) {
+    const given = Buffer.alloc(bytes, 'row ');
+    const plain = codec.decompress(codec.compress(given), 0);
+    expect(Buffer.compare(plain, given), `${bytes} bytes`).toBe(0);
+    // Small ones come out of Node's pool.
+    expect(plain.buffer.byteLength, `${bytes} bytes`).toBeLessThanOrEqual(Math.max(Buffer.poolSize, bytes + 64));
+  }
+});

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 
 import { LagMeter, percentile } from '../../demo/lag-meter.ts';
 import { Rate } from '../../demo/rate.ts';
+import { summaryLines } from '../../demo/summary.ts';
 
 const pulse = (orderId: number, changes: number, agoMs = 0) => ({
   orderId,
@@ -49,6 +50,39 @@ test('a commit counts as applied when the target shows it, not before, and later
   meter.add(pulse(3, 30, 7));
   await until(() => !meter.isWaiting);
   expect(meter.overall(0.5)).toBeGreaterThanOrEqual(7);
+  stop.abort();
+  await running;
+});
+
+test('the summary names what the percentiles leave out: the start, and a target that was never caught up with', async () => {
+  let shown = 0;
+  const meter = new LagMeter(
+    ({ orderId }) => orderId,
+    () => Promise.resolve(shown),
+  );
+  const lag = () =>
+    summaryLines({
+      seconds: 25,
+      counts: { changes: 0, transactions: 0, rollbacks: 0, reconnects: 0 },
+      restarts: 0,
+      meters: { Postgres: meter },
+      drainSeconds: 0,
+      verdicts: [],
+    })
+      .slice(3, 5)
+      .join('\n');
+  expect(lag()).toContain('Lag to Postgres: nothing measured.');
+  const stop = new AbortController();
+  const running = meter.run(stop.signal);
+  meter.add(pulse(1, 10, 23_000));
+  expect(lag()).toContain('Lag to Postgres: never caught up, oldest 23 s.');
+  shown = 1;
+  await until(() => !meter.isWaiting);
+  expect(lag()).toContain('never caught up, oldest 23 s.');
+  shown = 2;
+  meter.add(pulse(2, 20));
+  await until(() => !meter.isWaiting);
+  expect(lag()).toMatch(/^Commit to visible in Postgres: p50 \d+ ms, p99 \d+ ms,\n {2}from second 2[34] on; before, up to 23 s\.$/);
   stop.abort();
   await running;
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Fault } from '../../src/core/errors.ts';
 import type { LogState } from '../../src/core/log-state.ts';
 import { liveness, readiness, troublesOf } from '../../src/runtime/health.ts';
 import { makeMeters } from '../../src/runtime/observe.ts';
@@ -83,9 +84,9 @@ describe('G11: what an alert calls dead', () => {
     const of = log({
       leader: { who: 'pid 1 on a', silentSeconds: 9 },
       troubles: new Map([
-        ['capture', { code: 'SOURCE_UNREACHABLE', message: 'm', sinceMs: 0 }],
-        ['apply orders', { code: 'TARGET_UNREACHABLE', message: 'm', sinceMs: 0 }],
-        ['apply other', { code: 'TARGET_FULL', message: 'm', sinceMs: 0 }],
+        ['capture', { code: 'SOURCE_UNREACHABLE', fault: 'retry', message: 'm', sinceMs: 0 }],
+        ['apply orders', { code: 'TARGET_UNREACHABLE', fault: 'retry', message: 'm', sinceMs: 0 }],
+        ['apply other', { code: 'TARGET_FULL', fault: 'retry', message: 'm', sinceMs: 0 }],
       ]),
     });
     expect(troublesOf('orders', own, of, 500)).toEqual([
@@ -93,6 +94,19 @@ describe('G11: what an alert calls dead', () => {
       'capture: pid 1 on a shows no sign of life',
       'capture: SOURCE_UNREACHABLE',
     ]);
+  });
+  test('an apply that nobody runs is dead, unless what ended its session is waited out: the fault says so, not the name of the code', () => {
+    const met = (code: string, fault: Fault) =>
+      troublesOf(
+        'orders',
+        totals(),
+        log({ members: new Map(), troubles: new Map([['apply orders', { code, fault, message: 'm', sinceMs: 0 }]]) }),
+        500,
+      );
+    expect(met('TARGET_FULL', 'retry')).toEqual(['apply orders: TARGET_FULL']);
+    expect(met('TARGET_FAILED', 'retry')).toEqual(['apply orders: TARGET_FAILED']);
+    expect(met('TARGET_UNREACHABLE', 'fatal')).toEqual(['apply orders: nobody applies', 'apply orders: TARGET_UNREACHABLE']);
+    expect(met('TARGET_VALUE_REFUSED', 'poison')).toEqual(['apply orders: nobody applies', 'apply orders: TARGET_VALUE_REFUSED']);
   });
   test('nobody there, a log that does not answer, a full disk', () => {
     const { leader: _, ...nobody } = log({ members: new Map() });

@@ -23,7 +23,9 @@ test('a partition without a leader is told once when it lasts, and once more whe
   look({ 'a#0': -1 }, 1);
   look({ 'a#0': -1 }, 60_000);
   expect(lines).toEqual(['warn']);
-  expect(told).toEqual([{ code: 'LOG_UNREACHABLE', message: expect.stringContaining('a#0') as string, sinceMs: 1_000_000 }]);
+  expect(told).toEqual([
+    { code: 'LOG_UNREACHABLE', fault: 'retry', message: expect.stringContaining('a#0') as string, sinceMs: 1_000_000 },
+  ]);
   look({ 'a#0': 2 }, 1);
   expect(lines).toEqual(['warn', 'info']);
   expect(told.at(-1)).toBeUndefined();

@@ -233,10 +233,10 @@ describe('G11: what is not known', () => {
   });
   test('a target that has lost its progress: nobody can know what it holds', async () => {
     const world = await well('elsewhere');
-    world.troubles.set('apply orders', { code: 'TARGET_UNREACHABLE', message: 'm', sinceMs: 0 });
+    world.troubles.set('apply orders', { code: 'TARGET_UNREACHABLE', fault: 'retry', message: 'm', sinceMs: 0 });
     await world.looks();
     expect(world.lag().seconds).toBe(0);
-    world.troubles.set('apply orders', { code: 'TARGET_PROGRESS_LOST', message: 'm', sinceMs: 0 });
+    world.troubles.set('apply orders', { code: 'TARGET_PROGRESS_LOST', fault: 'fatal', message: 'm', sinceMs: 0 });
     await world.looks();
     expect(world.lag().seconds).toBeUndefined();
   });

@@ -69,6 +69,10 @@ describe('G11: what a lag may claim', () => {
     for (const offsetMs of [-90_000, -1000, 0, 1000, 90_000])
       expect(ask(apart(nowMs - 7000 + offsetMs, nowMs - 6900, us(offsetMs)), 10).seconds).toBe(7);
   });
+  it('our clock was set back behind what capture wrote, or capture’s is ahead of ours: what is missing is as old as it was then', () => {
+    const state = apart(nowMs + 3_600_000, nowMs + 3_600_000, 0);
+    expect(ask(state, 5, nowMs + 3_600_000 - 40_000).seconds).toBe(40);
+  });
   it('a source that vouches for the future is ahead by that much at least, measured or not', () => {
     expect(ask(apart(nowMs + 30_000, nowMs - 9000), 10).seconds).toBe(9);
     expect(ask(apart(nowMs + 30_000, nowMs - 9000, us(5000)), 10).seconds).toBe(9);

@@ -55,6 +55,12 @@ describe('configuration', () => {
     expect(mysqlSchema.safeParse(input).success).toBe(false);
   });
 
+  test('a password that was typed as it is into a URL gets a message that says how to write it', () => {
+    const { error } = mysqlSchema.safeParse('mysql://u:p@ss:w/rd#1@db:3306');
+    expect(JSON.stringify(error?.issues)).toContain('percent-encode it (/ is %2F');
+    expect(JSON.stringify(error?.issues)).not.toContain('rd#1');
+  });
+
   test('it has a JSON Schema for editors', () => {
     expect(JSON.stringify(z.toJSONSchema(mysqlSchema, { io: 'input' }))).toContain('serverId');
   });

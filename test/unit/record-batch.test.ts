@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { codec } from '../../src/codec.ts';
 import { CrossfadeError } from '../../src/core/errors.ts';
+import type { LogRecord } from '../../src/core/log-port.ts';
 import { RecordBatchBuilder } from '../../src/core/record-batch.ts';
 import { decodeRecordBatch } from '../../src/core/record-batch-reader.ts';
 import { barrierHeader, EncodedHeaders } from '../../src/core/record-headers.ts';
@@ -48,6 +49,19 @@ function build(rows: readonly Row[]): RecordBatchBuilder {
 
 const array = (value: Uint8Array | null) => value && [...value];
 
+const shown = ({ offset, timestampMs, key, value, version, term, committedAtUs, schemaId, open, barrier }: LogRecord) => ({
+  offset,
+  timestampMs,
+  key: array(key),
+  value: array(value),
+  version,
+  term,
+  committedAtUs,
+  schemaId,
+  open,
+  ...(barrier === undefined ? {} : { barrier }),
+});
+
 const text = (value: string) => [value.length * 2, ...Buffer.from(value)];
 
 describe('record batch', () => {
@@ -61,7 +75,7 @@ describe('record batch', () => {
           const batch = build(rows);
           const used = zstd ? codec : plain;
           const records = decodeRecordBatch(batch.finish(used, base), used, 'p@0', zstd ? batch.bytes : 0);
-          expect(records.map(({ key, value, ...rest }) => ({ ...rest, key: array(key), value: array(value) }))).toEqual(
+          expect(records.map(shown)).toEqual(
             rows.map(({ timestampMs, key, value, term, committedAtUs, schemaId, offset, barrier }, index) => ({
               offset: base + index,
               timestampMs,

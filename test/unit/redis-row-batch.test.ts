@@ -97,14 +97,15 @@ test('values: bytes raw, booleans 1 and 0, numbers as exact text', () => {
   const bytes = Buffer.from([0xff, 0]);
   const values = { id: 1, sku: 'k', note: true };
   const wide = { ...schema, columns: ['id', 'sku', 'note', 'big', 'raw', 'zero'].map(column) };
-  const event = { ...entry({ op: 'insert', after: { ...values, big: 2n ** 64n - 1n, raw: bytes, zero: -0 } }, 1).event, schema: wide };
+  const change = { op: 'insert', after: { ...values, big: 2n ** 64n - 1n, raw: bytes, zero: -0 } } as const;
+  const event = Object.assign({}, entry(change, 1).event, { schema: wide });
   const [part] = partsOf(foldByTargetKey([{ mapping: 0, event }], mappings));
   expect(part?.args.slice(-6)).toEqual(['1', 'k', '1', '18446744073709551615', bytes, '-0']);
 });
 
 const code = (expected: string, fault: string) => expect.objectContaining({ code: expected, fault });
 const thrown = (change: Change, shape = schema) => {
-  const event = { ...entry(change, 1).event, schema: shape };
+  const event = Object.assign({}, entry(change, 1).event, { schema: shape });
   return () => [...partsOf(foldByTargetKey([{ mapping: 0, event }], mappings))];
 };
 

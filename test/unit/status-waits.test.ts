@@ -29,7 +29,10 @@ function told(partitions: readonly PartitionSample[]) {
   const stream = { isTTY: false, columns: 100, write: () => true };
   const output = makeOutput({ stdout: stream, stderr: stream, stdin: { isTTY: false } } as unknown as Parameters<typeof makeOutput>[0], {});
   const sample = { ...look, healthy: reasons.length === 0, reasons };
-  return { reasons, text: statusReport(sample, { capturedPerSecond: 0, appliedPerSecond: {}, partitionsPerSecond: {} }, output) };
+  return {
+    reasons,
+    text: statusReport(sample, { capturedPerSecond: 0, appliedPerSecond: {}, partitionsPerSecond: {}, stillSeconds: {} }, output),
+  };
 }
 
 test('who waits at a TRUNCATE, and for whom, is shown at once and a reason beyond half a minute', () => {

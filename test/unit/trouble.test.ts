@@ -2,13 +2,14 @@ import { expect, test } from 'vitest';
 import { MemoryLogCluster } from '../../connectors/memory/log-cluster.ts';
 import { openMemoryLog } from '../../connectors/memory/log.ts';
 import { codec } from '../../src/codec.ts';
-import { CrossfadeError, type ErrorCode } from '../../src/core/errors.ts';
+import { CrossfadeError, type ErrorCode, type Fault } from '../../src/core/errors.ts';
 import type { Log } from '../../src/core/log-port.ts';
 import type { Logger } from '../../src/core/ports.ts';
 import { TroubleNote, type TroubleParts } from '../../src/runtime/trouble.ts';
 
 const quiet: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-const error = (code: ErrorCode, message = 'what happened') => new CrossfadeError({ code, fault: 'retry', message, remedy: 'Look.' });
+const error = (code: ErrorCode, message = 'what happened', fault: Fault = 'retry') =>
+  new CrossfadeError({ code, fault, message, remedy: 'Look.' });
 
 function rig(more: Partial<TroubleParts> = {}) {
   const cluster = new MemoryLogCluster({ codec });
@@ -31,10 +32,10 @@ test('the trouble that ended a part is in the log once the note is settled, with
   note.told('waiting');
   note.told('waiting', error('TARGET_FULL'));
   await note.settled();
-  expect(noted()).toEqual({ code: 'TARGET_FULL', message: 'what happened', sinceMs: 1001 });
-  note.told('failed', error('TARGET_VALUE_REFUSED', 'too long'));
+  expect(noted()).toEqual({ code: 'TARGET_FULL', fault: 'retry', message: 'what happened', sinceMs: 1001 });
+  note.told('failed', error('TARGET_VALUE_REFUSED', 'too long', 'poison'));
   await note.settled();
-  expect(noted()).toEqual({ code: 'TARGET_VALUE_REFUSED', message: 'too long', sinceMs: 1002 });
+  expect(noted()).toEqual({ code: 'TARGET_VALUE_REFUSED', fault: 'poison', message: 'too long', sinceMs: 1002 });
 });
 
 test('it is taken back when the part has run for a while, not when it only connected', async () => {

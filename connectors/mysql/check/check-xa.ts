@@ -11,8 +11,8 @@ export async function checkOpenXa(metadata: Metadata): Promise<Finding[]> {
       finding(
         'warning',
         'SOURCE_PRIVILEGE',
-        'whether XA transactions are prepared cannot be asked (XA_RECOVER_ADMIN is missing): one that is, and ends once a new pipeline has begun, stops it. Without XA there is nothing to do',
-        `GRANT XA_RECOVER_ADMIN ON *.* TO ${await accountOf(metadata)};`,
+        'optional: if no application of this server uses XA transactions, there is nothing to do. Else grant XA_RECOVER_ADMIN, so that a new pipeline can wait until the XA transactions that are prepared before it begins are over; one that ends later would stop it',
+        `-- Only where applications use XA transactions: GRANT XA_RECOVER_ADMIN ON *.* TO ${await accountOf(metadata)};`,
       ),
     ];
   }

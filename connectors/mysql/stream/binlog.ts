@@ -72,7 +72,7 @@ export class BinlogStream implements Disposable {
     this.#inTurn = new InTurn({
       pause: () => inside.connection?.pause(),
       resume: () => this.#outbox.paused || inside.connection?.resume(),
-      failed: (error) => this.#fail(error instanceof CrossfadeError ? error : asCrossfadeError(error)),
+      failed: (error) => this.#failed(error),
     });
     this.#zongji.on('error', (error: unknown) => this.#fail(error));
     this.#zongji.on('ready', () => this.#prepare(inside, settings.heartbeatSeconds));
@@ -138,13 +138,18 @@ export class BinlogStream implements Disposable {
     else if (this.#inTurn.busy) {
       const copy = Buffer.from(packet.buffer.subarray(packet.offset + 1, packet.end));
       this.#inTurn.run(() => (this.#stopped ? undefined : this.#reader.event(copy, 0, copy.length)));
-    } else this.#inTurn.run(() => this.#event(packet));
+    } else this.#event(packet);
     return this.#stopped ? null : this.#step;
   }
-  /** A large packet is 16 MB or much more: its memory is not left to the next collection of garbage. */
-  #event({ buffer, offset, end }: Packet): void | Promise<void> {
-    const slow = this.#reader.event(buffer, offset + 1, end);
-    return slow ? slow.then(() => free(buffer)) : free(buffer);
+  /** Without a function made for each packet. A large one is 16 MB or much more: its memory is not left to the next collection of garbage. */
+  #event({ buffer, offset, end }: Packet): void {
+    try {
+      const slow = this.#reader.event(buffer, offset + 1, end);
+      if (slow) this.#inTurn.wait(slow.then(() => free(buffer)));
+      else free(buffer);
+    } catch (error) {
+      this.#failed(error);
+    }
   }
   readonly #step: Step = (packet, connection) => this.#packet(packet, connection);
 
@@ -159,6 +164,10 @@ export class BinlogStream implements Disposable {
         remedy: 'Crossfade connects again by itself. If this lasts, something between here and the server swallows packets.',
       }),
     );
+  }
+
+  #failed(error: unknown): void {
+    this.#fail(asCrossfadeError(error));
   }
 
   /** Stops at once; what the connection says afterwards is noise of its teardown. */

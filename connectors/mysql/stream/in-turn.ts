@@ -27,13 +27,17 @@ export class InTurn {
     }
     try {
       const slow = step();
-      if (!slow) return;
-      this.#waiting = [];
-      this.#source.pause();
-      void this.#finish(slow);
+      if (slow) this.wait(slow);
     } catch (error) {
       this.#source.failed(error);
     }
+  }
+
+  /** What began outside, while nothing waited, takes its time. */
+  wait(slow: Promise<void>): void {
+    this.#waiting = [];
+    this.#source.pause();
+    void this.#finish(slow);
   }
 
   async #finish(first: Promise<void>): Promise<void> {

@@ -128,40 +128,48 @@ export function decimalSize(precision: number, scale: number): number {
   return decimalBytes(precision - scale) + decimalBytes(scale);
 }
 
+function decimalGroup(b: Uint8Array, p: number, size: number, mask: number, sign: number): number {
+  let value = ((b[p] as number) ^ mask ^ sign) & 0xff;
+  for (let index = 1; index < size; index += 1) value = value * 256 + ((b[p + index] as number) ^ mask);
+  return value;
+}
+
 /** `"-12.50"`: as SELECT prints it, in quotes. Groups of nine digits, big-endian, inverted when negative, sign bit flipped. */
 export function writeDecimal(w: Uint8Array, start: number, b: Uint8Array, from: number, precision: number, scale: number): number {
   let q = start;
   let p = from;
   const positive = ((b[p] as number) & 0x80) !== 0;
   const mask = positive ? 0 : 0xff;
-  let flip = 0x80;
-  const group = (size: number): number => {
-    let value = 0;
-    for (let index = 0; index < size; index += 1) {
-      value = value * 256 + (((b[p++] as number) ^ mask ^ flip) & 0xff);
-      flip = 0;
-    }
-    return value;
-  };
   w[q++] = 34;
   if (!positive) w[q++] = 45;
   const digitsAt = q;
   const integral = precision - scale;
   const lead = integral % 9;
+  // Only the very first byte has the sign.
+  let sign = 0x80;
   if (lead > 0) {
-    const value = group(bytesOfDigits[lead] as number);
+    const size = bytesOfDigits[lead] as number;
+    const value = decimalGroup(b, p, size, mask, sign);
+    p += size;
+    sign = 0;
     if (value > 0) q = writeInt(w, q, value);
   }
   for (let left = Math.floor(integral / 9); left > 0; left -= 1) {
-    const value = group(4);
+    const value = decimalGroup(b, p, 4, mask, sign);
+    p += 4;
+    sign = 0;
     if (q > digitsAt) q = writeDigits(w, q, value, 9);
     else if (value > 0) q = writeInt(w, q, value);
   }
   if (q === digitsAt) w[q++] = 48;
   if (scale > 0) {
     w[q++] = 46;
-    for (let left = Math.floor(scale / 9); left > 0; left -= 1) q = writeDigits(w, q, group(4), 9);
-    if (scale % 9 > 0) q = writeDigits(w, q, group(bytesOfDigits[scale % 9] as number), scale % 9);
+    for (let left = Math.floor(scale / 9); left > 0; left -= 1) {
+      q = writeDigits(w, q, decimalGroup(b, p, 4, mask, sign), 9);
+      p += 4;
+      sign = 0;
+    }
+    if (scale % 9 > 0) q = writeDigits(w, q, decimalGroup(b, p, bytesOfDigits[scale % 9] as number, mask, sign), scale % 9);
   }
   w[q++] = 34;
   return q;

@@ -7,7 +7,7 @@ import { createConnection } from 'mysql2/promise';
 import pg from 'pg';
 import type { Addresses } from './shop.ts';
 
-type Table = Map<string, string>;
+export type Table = ReadonlyMap<string, string>;
 
 export interface Comparison {
   readonly differences: readonly string[];
@@ -17,17 +17,18 @@ export interface Comparison {
 export async function compareAll(at: Addresses): Promise<Comparison> {
   const [source, books, shelf] = await Promise.all([readSource(at), readBooks(at), readShelf(at)]);
   const differences = [
-    ...compare('people', source.accounts, books.people),
-    ...compare('entries', source.entries, books.entries),
-    ...compare('items', source.items, books.items),
-    ...compare('bulk', source.bulk, books.bulk),
-    ...compare('redis items', source.itemsInRedis, shelf.items),
-    ...compare('redis accounts', source.accountsInRedis, shelf.accounts),
+    ...differencesOf('people', source.accounts, books.people),
+    ...differencesOf('entries', source.entries, books.entries),
+    ...differencesOf('items', source.items, books.items),
+    ...differencesOf('bulk', source.bulk, books.bulk),
+    ...differencesOf('redis items', source.itemsInRedis, shelf.items),
+    ...differencesOf('redis accounts', source.accountsInRedis, shelf.accounts),
   ];
   return { differences, rows: source.accounts.size + source.entries.size + source.items.size + source.bulk.size };
 }
 
-function compare(name: string, expected: Table, actual: Table): string[] {
+/** Of two tables by key, one line each: what is missing, other, or too much. */
+export function differencesOf(name: string, expected: Table, actual: Table): string[] {
   const differences: string[] = [];
   for (const [key, row] of expected) {
     const other = actual.get(key);
@@ -100,7 +101,7 @@ async function readShelf({ redis, keyPrefix }: Addresses) {
   try {
     const read = async (kind: string, columns: readonly string[]): Promise<Table> => {
       const prefix = `${keyPrefix}${kind}:`;
-      const table: Table = new Map();
+      const table = new Map<string, string>();
       for (const key of await client.keys(`${prefix}*`)) {
         const hash = await client.hgetall(key);
         table.set(key.slice(prefix.length), line(columns.map((column) => hash[column])));

@@ -78,11 +78,14 @@ async function openPipeline({ name, log, stack, folder, hook, told }: PipelinePa
   await mysql.query(`CREATE TABLE ${name}.orders (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(50))`);
   await postgres.query(`CREATE TABLE ${name} (id INT PRIMARY KEY, note VARCHAR(50))`);
   await postgres.end();
+  // Named, since the other pipelines of this file filled the same target for a service of this name.
+  const [rows] = await mysql.query('SELECT @@GLOBAL.gtid_executed AS gtid');
+  const gtid = String((rows as { gtid: string }[])[0]?.gtid).replaceAll(/\s/g, '');
   onTestFinished(() => mysql.destroy());
   writeFileSync(
     join(folder, `${name}.yaml`),
     `pipeline: ${name}
-source: { mysql: "${stack.urls.mysql}" }
+source: { mysql: { url: "${stack.urls.mysql}", start: { gtid: ${JSON.stringify(gtid)} } } }
 log: ${log}
 services: { orders: { postgres: "${stack.urls.postgres}", tables: { ${name}.orders: { to: public.${name} } } } }
 lag: { objective: ${objectiveSeconds}s, alert: "${hook}" }
@@ -121,6 +124,29 @@ export async function well(pipe: Pipeline, ...processes: Running[]): Promise<voi
     await eventually('/readyz', async () => ((await pipe.get(each, '/readyz')).status === 200 ? true : undefined), 60_000);
     await eventually('lag near zero', async () => ((await pipe.lag(each)) ?? 99) < 2.5 || undefined, 60_000);
   }
+}
+
+interface Status {
+  readonly services: readonly { readonly applied: number; readonly lagSeconds?: number; readonly lagChanges: number }[];
+}
+/** Of the one service, as the process tells it: by the target's own progress, at most 5 s old. */
+export const serviceStatus = async (pipe: Pipeline, of: Running): Promise<Status['services'][number] | undefined> =>
+  (JSON.parse((await pipe.get(of, '/status')).body) as Status).services[0];
+
+/**
+ * So many records are in the target, and the log was told: what an apply has written and not told yet (a second's worth)
+ * counts as missing where another process tells the lag, until an apply starts anew and finds it in the target.
+ */
+export async function toldOf(pipe: Pipeline, of: Running, records: number): Promise<void> {
+  await eventually('the target has them', async () => ((await serviceStatus(pipe, of))?.applied === records ? true : undefined), 60_000);
+  const thereMs = Date.now();
+  await eventually('the log was told', async () => {
+    const atMs = Date.now();
+    const { body } = await pipe.get(of, '/metrics');
+    const lookAgeSeconds = metricOf(body, 'crossfade_log_look_age_seconds') ?? Infinity;
+    const isNew = atMs - lookAgeSeconds * 1000 > thereMs;
+    return isNew && metricOf(body, 'crossfade_service_lag_changes', { service: 'orders' }) === 0 ? true : undefined;
+  });
 }
 
 /** Capture and apply in processes of their own, with a row applied and all well. */

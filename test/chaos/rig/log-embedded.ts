@@ -11,9 +11,10 @@ export function embeddedView(folder: string, pipeline: string): LogView {
   return {
     kind: 'embedded',
     setting: 'embedded',
-    captured: () => {
+    captured: (topic) => {
       using database = opened();
-      return Promise.resolve(Number(database.prepare('SELECT sum(end_offset) AS sum FROM partitions').get()?.['sum'] ?? 0));
+      const ends = database.prepare('SELECT sum(end_offset) AS sum FROM partitions WHERE topic = coalesce(?, topic)');
+      return Promise.resolve(Number(ends.get(topic ?? null)?.['sum'] ?? 0));
     },
     records: () => {
       using database = opened();

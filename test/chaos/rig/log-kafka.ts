@@ -12,13 +12,23 @@ export function kafkaView(address: string, pipeline: string): LogView {
     const own = (topic: string) => topic.startsWith(`${pipeline}.`) && !others.includes(topic.slice(pipeline.length + 1));
     return (await broker.partitions()).filter(({ topic }) => own(topic));
   };
+  const counts = new Map<string, Counted>();
   return {
     kind: 'kafka',
     setting: `{ kafka: '${address}' }`,
-    captured: async () => {
+    captured: async (topic) => {
       using broker = await Broker.connect(address);
-      const ends = await broker.endOffsets(await rowPartitions(broker));
-      return ends.reduce((sum, { end }) => sum + end, 0);
+      const all = (await rowPartitions(broker)).filter((at) => topic === undefined || at.topic === topic);
+      let sum = 0;
+      for (const { at, end } of await broker.endOffsets(all)) {
+        const partition = `${at.topic}#${at.partition}`;
+        const before = counts.get(partition);
+        // A partition that ends below what was seen has another life: it is counted anew.
+        const counted = await countOn(broker, at, end, before !== undefined && before.next <= end ? before : { next: 0, records: 0 });
+        counts.set(partition, counted);
+        sum += counted.records;
+      }
+      return sum;
     },
     records: async () => {
       using broker = await Broker.connect(address);
@@ -31,22 +41,46 @@ export function kafkaView(address: string, pipeline: string): LogView {
 }
 
 const controlBit = 0x20;
+const isControl = (batch: Buffer) => (batch.readInt16BE(21) & controlBit) !== 0;
+const lastOffsetOf = (batch: Buffer) => Number(batch.readBigInt64BE(0)) + batch.readInt32BE(23);
+
+interface Counted {
+  /** Where counting goes on. */
+  readonly next: number;
+  readonly records: number;
+}
+
+/** Rows alone: the end of a partition moves with every marker of a takeover too, which writes no row. */
+async function countOn(broker: Broker, at: TopicPartition, end: number, from: Counted): Promise<Counted> {
+  let { next, records } = from;
+  for await (const batch of batchesFrom(broker, at, next, end)) {
+    if (!isControl(batch)) records += batch.readInt32BE(57);
+    next = lastOffsetOf(batch) + 1;
+  }
+  return { next, records };
+}
+
+/** Whole batches up to `end`, each once. */
+async function* batchesFrom(broker: Broker, at: TopicPartition, from: number, end: number): AsyncGenerator<Buffer> {
+  for (let next = from; next < end;) {
+    const asked = next;
+    for (const batch of batchesOf(await broker.fetch(at, next))) {
+      if (lastOffsetOf(batch) < next) continue;
+      next = lastOffsetOf(batch) + 1;
+      yield batch;
+    }
+    if (next === asked) throw new Error(`${at.topic}#${at.partition} has nothing at ${asked}, below its end ${end}`);
+  }
+}
 
 async function recordsOf(broker: Broker, at: TopicPartition, end: number): Promise<PartitionRecords> {
   const partition = `${at.topic}#${at.partition}`;
   const records: WrittenRecord[] = [];
   const markers: number[] = [];
-  for (let next = 0; next < end;) {
-    const from = next;
-    for (const batch of batchesOf(await broker.fetch(at, next))) {
-      const base = Number(batch.readBigInt64BE(0));
-      const last = base + batch.readInt32BE(23);
-      if (last < next) continue;
-      if (batch.readInt16BE(21) & controlBit) for (let offset = base; offset <= last; offset += 1) markers.push(offset);
-      else for (const { offset, version, term } of decodeRecordBatch(batch, codec, partition)) records.push({ offset, version, term });
-      next = last + 1;
-    }
-    if (next === from) throw new Error(`${partition} has nothing at ${from}, below its end ${end}`);
+  for await (const batch of batchesFrom(broker, at, 0, end)) {
+    if (!isControl(batch))
+      for (const { offset, version, term } of decodeRecordBatch(batch, codec, partition)) records.push({ offset, version, term });
+    else for (let offset = Number(batch.readBigInt64BE(0)); offset <= lastOffsetOf(batch); offset += 1) markers.push(offset);
   }
   return { partition, records, markers };
 }

@@ -23,8 +23,8 @@ export interface LogView {
   readonly kind: LogKind;
   /** What `log:` says in the configuration. */
   readonly setting: string;
-  /** Grows with every row that is in the log; rejects while the log's server is down. */
-  captured(): Promise<number>;
+  /** How many records of rows are in the log, or in one topic of it, and nothing else; rejects while the log's server is down. */
+  captured(topic?: string): Promise<number>;
   /** All rows of all partitions. */
   records(): Promise<PartitionRecords[]>;
 }
