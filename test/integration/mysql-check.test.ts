@@ -141,7 +141,7 @@ test('missing privileges come with their GRANT statements, which suffice', async
     'error SOURCE_TABLE_MISSING',
     'warning SOURCE_PRIVILEGE',
   ]);
-  expect(findings.at(-1)?.fix).toBe("-- Only where applications use XA transactions: GRANT XA_RECOVER_ADMIN ON *.* TO 'some one'@'%';");
+  expect(findings.at(-1)?.fix).toBe("-- Only where applications use XA transactions:\nGRANT XA_RECOVER_ADMIN ON *.* TO 'some one'@'%';");
   // A new pipeline starts without it all the same.
   await sql.query("GRANT REPLICATION CLIENT ON *.* TO 'some one'@'%'");
   expect(JSON.parse(await mysqlSource(mysqlSettings(url.href), [table('t')]).start())).toMatchObject({ xa: [] });

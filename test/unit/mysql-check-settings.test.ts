@@ -174,7 +174,7 @@ describe('XA that is open when a new pipeline begins', () => {
       {
         level: 'warning',
         code: 'SOURCE_PRIVILEGE',
-        fix: "-- Only where applications use XA transactions: GRANT XA_RECOVER_ADMIN ON *.* TO 'c'@'10.%';",
+        fix: "-- Only where applications use XA transactions:\nGRANT XA_RECOVER_ADMIN ON *.* TO 'c'@'10.%';",
       },
     ]);
   });

@@ -12,7 +12,7 @@ export async function checkOpenXa(metadata: Metadata): Promise<Finding[]> {
         'warning',
         'SOURCE_PRIVILEGE',
         'optional: if no application of this server uses XA transactions, there is nothing to do. Else grant XA_RECOVER_ADMIN, so that a new pipeline can wait until the XA transactions that are prepared before it begins are over; one that ends later would stop it',
-        `-- Only where applications use XA transactions: GRANT XA_RECOVER_ADMIN ON *.* TO ${await accountOf(metadata)};`,
+        `-- Only where applications use XA transactions:\nGRANT XA_RECOVER_ADMIN ON *.* TO ${await accountOf(metadata)};`,
       ),
     ];
   }
