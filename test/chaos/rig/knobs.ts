@@ -10,8 +10,8 @@ export const seed = number('CHAOS_SEED', Date.now() % 100_000, 0);
 export const kills = number('CHAOS_KILLS', 1, 1);
 /** For so long workers come and go. */
 export const churnSeconds = number('CHAOS_MINUTES', 0.3, 0.05) * 60;
-/** Rows of the one large transaction in the mix. */
-export const bulkRows = number('CHAOS_BULK_ROWS', 20_000, 1000);
+/** Rows of the one large transaction in the mix: at least so many that it reaches the log in several parts. */
+export const bulkRows = number('CHAOS_BULK_ROWS', 40_000, 40_000);
 /** For so long a target stands still. */
 export const stallSeconds = number('CHAOS_STALL_SECONDS', 16, 16);
 /** For so long a server is away. */
