@@ -23,7 +23,7 @@ async function produce({ url, name, partitions, compression, payloads, records, 
     .filter((line) => line !== '')
     .map((line) => Buffer.from(line));
   const stream = { topic: `bench-${name}.rows`, partitions };
-  const plain: Codec = { ...codec, compress: (bytes) => bytes };
+  const plain: Codec = { ...codec, compress: (bytes) => bytes, compressLater: async (bytes) => bytes };
   const options = { pipeline: `bench-${name}`, streams: [stream], codec: compression === 'zstd' ? codec : plain, logger: quiet };
   await using log = await openKafkaLog(kafkaSchema.parse(url), options);
   await using writer = await log.lead(AbortSignal.timeout(60_000));

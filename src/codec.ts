@@ -1,6 +1,6 @@
 /** The checksum and the compression that core's record batches are handed: native where the platform has it. */
 import { createRequire } from 'node:module';
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { constants, zstdCompress, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type * as Crc32 from '@node-rs/crc32';
 import type { Codec } from './core/record-batch.ts';
 
@@ -31,7 +31,10 @@ function nativeCrc32c(): ((bytes: Uint8Array) => number) | undefined {
 
 const asBuffer = (bytes: Uint8Array) => (Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 
-const compressOptions = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+const compressParams = { [constants.ZSTD_c_compressionLevel]: 1 };
+/** Rows shrink to a sixth or so: one piece of output for most batches, since each costs a call, or a turn on the other thread. */
+const compressOptions = ({ length }: Uint8Array) => ({ params: compressParams, chunkSize: Math.max(leastChunkBytes, length >> 2) });
+const leastChunkBytes = 16 * 1024;
 /** Of the output at once, where nobody knows how much it is, and at most. */
 const unknownSizeBytes = 1024 * 1024;
 const largestChunkBytes = 8 * 1024 * 1024;
@@ -60,7 +63,11 @@ function chunkBytes(frame: Uint8Array): number {
 /** `expectedBytes` 0 means unknown; otherwise it sizes the output at once (many small chunks cost a fifth of apply's speed) and bounds it. */
 export const codec: Codec = {
   crc32c: nativeCrc32c() ?? plainCrc32c,
-  compress: (bytes) => zstdCompressSync(bytes, compressOptions),
+  compress: (bytes) => zstdCompressSync(bytes, compressOptions(bytes)),
+  compressLater: (bytes) =>
+    new Promise((resolve, reject) => {
+      zstdCompress(bytes, compressOptions(bytes), (error, packed) => (error ? reject(error) : resolve(packed)));
+    }),
   decompress: (bytes, expectedBytes) =>
     zstdDecompressSync(
       bytes,

@@ -16,13 +16,21 @@ export function nextSequence(sequence: number, records: number): number {
   return (sequence + records) % sequences;
 }
 
-export interface Outgoing {
-  readonly bytes: Uint8Array;
-  readonly records: number;
+interface Done {
   /** With the offset of its first record. */
   readonly stored: (baseOffset: number) => void;
   readonly failed: (error: CrossfadeError) => void;
 }
+export interface Outgoing extends Done {
+  readonly bytes: Uint8Array;
+  readonly records: number;
+}
+/** Numbered; its bytes may still be made. */
+interface Numbered extends Done {
+  bytes: Uint8Array | undefined;
+  readonly records: number;
+}
+const isMade = (batch: Numbered | undefined): batch is Outgoing => batch?.bytes !== undefined;
 
 export class ProducerLane {
   readonly partition: PartitionId;
@@ -30,7 +38,7 @@ export class ProducerLane {
   readonly number: number;
   /** The broker that leads it; undefined until asked, and after every failure. */
   node: number | undefined;
-  readonly #window: Outgoing[] = [];
+  readonly #window: Numbered[] = [];
   #sequence: number;
   #sent = 0;
   #inFlight = 0;
@@ -56,7 +64,7 @@ export class ProducerLane {
     return this.#failures;
   }
   get ready(): boolean {
-    return this.#halt === undefined && this.#sent < Math.min(windowBatches, this.#window.length);
+    return this.#halt === undefined && this.#sent < windowBatches && isMade(this.#window[this.#sent]);
   }
   /** Halted, and nothing of it is on its way any more: it may be sent again. */
   get settled(): boolean {
@@ -68,17 +76,28 @@ export class ProducerLane {
     return this.#failingSinceMs === undefined ? 0 : nowMs - this.#failingSinceMs;
   }
 
-  /** Numbers the batch; `encode` gets the number of its first record. */
-  add(records: number, encode: (sequence: number) => Uint8Array, done: Pick<Outgoing, 'stored' | 'failed'>): void {
+  /**
+   * Numbers the batch; `encode` gets the number of its first record. What is behind waits for its bytes. Resolves when they are
+   * there; undefined where they are at once.
+   */
+  add(records: number, encode: (sequence: number) => Uint8Array | Promise<Uint8Array>, done: Done): Promise<void> | undefined {
     const bytes = encode(this.#sequence);
     this.#sequence = nextSequence(this.#sequence, records);
-    this.#window.push({ bytes, records, ...done });
+    const batch: Numbered = { bytes: undefined, records, ...done };
+    this.#window.push(batch);
+    if (bytes instanceof Promise) {
+      return bytes.then((made) => {
+        batch.bytes = made;
+      });
+    }
+    batch.bytes = bytes;
+    return undefined;
   }
 
   /** The next batch to send, without taking it. */
   peek(): Outgoing {
     const batch = this.#window[this.#sent];
-    invariant(batch && this.ready, 'a lane is asked only for what it may send');
+    invariant(this.ready && isMade(batch), 'a lane is asked only for what it may send');
     return batch;
   }
   take(): Outgoing {

@@ -9,6 +9,7 @@ import { logClosed } from '../../src/core/log-errors.ts';
 import type { PartitionId } from '../../src/core/log-port.ts';
 import { partitionId } from '../../src/core/partition.ts';
 import type { Logger } from '../../src/core/ports.ts';
+import { withinLimit } from './batch-limit.ts';
 import type { KafkaCluster } from './cluster.ts';
 import { codeError, connectionLost, endLost, isPassing, noLeader, recordTooLarge, topicReplaced } from './errors.ts';
 import { type Outgoing, ProducerLane } from './producer-lane.ts';
@@ -47,11 +48,11 @@ export interface NumberedProducer extends ProducerIdentity {
   readonly sequence: number;
 }
 type Done = Pick<Outgoing, 'stored' | 'failed'>;
+/** May take another thread's time; the order is that of the numbers all the same. */
+type Encode = (producer: NumberedProducer) => Uint8Array | Promise<Uint8Array>;
 
 /** A request takes no further partition along beyond this. A broker takes 100 MB at most. */
 const requestBytes = 4 * 1024 * 1024;
-/** What a topic is made for (max.message.bytes): a little below what a broker takes in one request. */
-const largestBatchBytes = 96 * 1024 * 1024;
 /** By how often a partition has failed in a row. */
 const pausesMs = [0, 50, 100, 200, 400, 800];
 const metadataDeadlineMs = 5000;
@@ -87,13 +88,25 @@ export class Producer implements AsyncDisposable {
    * Numbers the batch now, and in this order for its partition; `done` hears once when it is durable, with the offset of its
    * first record, or that nobody knows. `flush` sends it.
    */
-  add(partition: PartitionId, records: number, encode: (producer: NumberedProducer) => Uint8Array, done: Done): void {
+  add(partition: PartitionId, records: number, encode: Encode, done: Done): void {
     const lane = this.#lanes.get(partition);
     invariant(lane, `${partition} is not among the partitions of this producer`);
     if (this.#failure) return done.failed(this.#failure);
     const { identity } = this.#parts;
-    lane.add(records, (sequence) => withinLimit(encode({ ...identity, sequence }), partition), done);
+    const made = lane.add(records, (sequence) => withinLimit(encode({ ...identity, sequence }), partition), done);
+    if (made === undefined) this.#ready.add(lane);
+    else void this.#addLater(lane, made);
+  }
+
+  async #addLater(lane: ProducerLane, made: Promise<void>): Promise<void> {
+    try {
+      await made;
+    } catch (error) {
+      return this.end(asCrossfadeError(error));
+    }
+    if (!lane.ready) return;
     this.#ready.add(lane);
+    this.flush();
   }
 
   /** Where a partition ends, as it was read behind the fence: LOG_LOST_HISTORY when a batch comes to lie below. */
@@ -284,10 +297,4 @@ export class Producer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.end(logClosed());
   }
-}
-
-/** A larger one would make the broker close the connection, without a word why. */
-function withinLimit(bytes: Uint8Array, partition: PartitionId): Uint8Array {
-  if (bytes.length > largestBatchBytes) throw recordTooLarge(partition, bytes.length);
-  return bytes;
 }

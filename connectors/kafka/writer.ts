@@ -86,7 +86,7 @@ export class KafkaWriter implements Writer {
   #append({ partition, batch }: Append, done: Done): void {
     const { producer, partitions, codec } = this.#parts;
     const { count: records, lastVersion: version, lastTransactionId: transactionId } = batch;
-    producer.add(partitions.get(partition) ?? '', records, (numbered) => batch.finish(codec, 0, numbered), {
+    producer.add(partitions.get(partition) ?? '', records, (numbered) => batch.finishLater(codec, 0, numbered), {
       stored: (baseOffset) => {
         const end = baseOffset + records;
         this.#moved.set(partition, { end, last: { offset: end - 1, term: this.term, version, transactionId } });

@@ -13,6 +13,8 @@ export interface Codec {
   crc32c(bytes: Uint8Array): number;
   /** zstd, level 1. */
   compress(bytes: Uint8Array): Uint8Array;
+  /** The same on another thread; `bytes` must stay as they are until then. */
+  compressLater(bytes: Uint8Array): Promise<Uint8Array>;
   decompress(bytes: Uint8Array, expectedBytes: number): Uint8Array;
 }
 
@@ -22,6 +24,8 @@ export const attributesAt = 21;
 export const zstd = 4;
 /** Below this many records zstd costs more than it saves (measured: 2–5 times the CPU a record). */
 const compressFromRecords = 40;
+/** Below this many plain bytes the way to another thread and back takes longer than zstd does. */
+const laterFromBytes = 64 * 1024;
 /** There may be a thousand partitions, with a row each. */
 const smallBytes = 8 * 1024;
 const largeBytes = 8 * 1024 * 1024;
@@ -197,6 +201,11 @@ export class RecordBatchBuilder {
   finish(codec: Codec, baseOffset: number, producer?: BatchProducer): Uint8Array {
     return finishBatch(this.plain(), codec, baseOffset, producer);
   }
+
+  /** See `finishBatchLater`. */
+  finishLater(codec: Codec, baseOffset: number, producer?: BatchProducer): Uint8Array | Promise<Uint8Array> {
+    return finishBatchLater(this.plain(), codec, baseOffset, producer);
+  }
 }
 
 /**
@@ -216,9 +225,35 @@ export interface BatchProducer {
 
 /** The finished batch, in memory of its own; a large one that was not compressed in the builder's, good until its `reset`. */
 export function finishBatch(batch: PlainBatch, codec: Codec, baseOffset: number, producer?: BatchProducer): Uint8Array {
+  const packed = batch.count >= compressFromRecords ? codec.compress(recordsOf(batch)) : undefined;
+  return assembled(batch, packed, { codec, baseOffset, producer });
+}
+
+/**
+ * The same, compressed on another thread where that pays: the caller's goes on with the next batch meanwhile. The builder is
+ * not to be touched until then.
+ */
+export function finishBatchLater(
+  batch: PlainBatch,
+  codec: Codec,
+  baseOffset: number,
+  producer?: BatchProducer,
+): Uint8Array | Promise<Uint8Array> {
+  if (batch.count < compressFromRecords || batch.end < laterFromBytes) return finishBatch(batch, codec, baseOffset, producer);
+  return codec.compressLater(recordsOf(batch)).then((packed) => assembled(batch, packed, { codec, baseOffset, producer }));
+}
+
+const recordsOf = ({ memory, end }: PlainBatch) => Buffer.from(memory, headerBytes, end - headerBytes);
+
+interface Finishing {
+  readonly codec: Codec;
+  readonly baseOffset: number;
+  readonly producer: BatchProducer | undefined;
+}
+
+function assembled(batch: PlainBatch, packed: Uint8Array | undefined, { codec, baseOffset, producer }: Finishing): Uint8Array {
   const buffer = Buffer.from(batch.memory, 0, batch.end);
   const plain = buffer.subarray(headerBytes);
-  const packed = batch.count >= compressFromRecords ? codec.compress(plain) : undefined;
   const body = packed !== undefined && packed.length < plain.length ? packed : plain;
   const inPlace = body === plain && plain.length > largeBytes;
   const out = inPlace ? buffer : Buffer.allocUnsafe(headerBytes + body.length);

@@ -38,7 +38,11 @@ class SmallBroker {
 
 const steps = fc.array(
   fc.oneof(
-    { weight: 4, arbitrary: fc.record({ do: fc.constant('add' as const), count: fc.integer({ min: 1, max: 9 }) }) },
+    {
+      weight: 4,
+      arbitrary: fc.record({ do: fc.constant('add' as const), count: fc.integer({ min: 1, max: 9 }), isLater: fc.boolean() }),
+    },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('make' as const), index: fc.nat(20) }) },
     { weight: 4, arbitrary: fc.constant({ do: 'send' as const }) },
     { weight: 4, arbitrary: fc.constant({ do: 'answer' as const }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('cut' as const), stored: fc.integer({ min: 0, max: 5 }) }) },
@@ -49,19 +53,34 @@ const steps = fc.array(
 test(
   'whatever is cut, and wherever: all records once, in order, acknowledged in order, never more than five on their way',
   { timeout: 60_000 },
-  () => {
-    fc.assert(
-      fc.property(steps, fc.constantFrom(0, 2 ** 31 - 12), (history, first) => {
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, fc.constantFrom(0, 2 ** 31 - 12), async (history, first) => {
         const broker = new SmallBroker(first);
         const lane = new ProducerLane('topic#0', first);
         const flying: Outgoing[] = [];
         const acknowledged: number[] = [];
         let added = 0;
-        const add = (count: number) => {
+        /** Whose bytes another thread still makes, in whatever order. */
+        const unmade: { readonly make: () => void; readonly made: Promise<void> | undefined }[] = [];
+        const add = (count: number, isLater: boolean) => {
           const from = added;
           added += count;
-          const encode = (sequence: number) => Buffer.from(JSON.stringify({ sequence, from, count }));
-          lane.add(count, encode, { stored: (offset) => acknowledged.push(offset), failed: () => expect.fail('nothing is given up') });
+          const later = Promise.withResolvers<Uint8Array>();
+          let make = () => {};
+          const encode = (sequence: number) => {
+            const bytes = Buffer.from(JSON.stringify({ sequence, from, count }));
+            make = () => later.resolve(bytes);
+            return isLater ? later.promise : bytes;
+          };
+          const done = { stored: (offset: number) => acknowledged.push(offset), failed: () => expect.fail('nothing is given up') };
+          const made = lane.add(count, encode, done);
+          if (isLater) unmade.push({ make, made });
+        };
+        const makeOne = async (index: number) => {
+          const [one] = unmade.splice(index % Math.max(1, unmade.length), 1);
+          one?.make();
+          await one?.made;
         };
         const send = () => {
           if (lane.ready) flying.push(lane.take());
@@ -82,11 +101,13 @@ test(
           if (lane.settled) lane.rewind(1);
         };
         for (const step of history) {
-          if (step.do === 'add') add(step.count);
+          if (step.do === 'add') add(step.count, step.isLater);
+          else if (step.do === 'make') await makeOne(step.index);
           else if (step.do === 'send') send();
           else if (step.do === 'answer') answer();
           else cut(step.stored);
         }
+        while (unmade.length > 0) await makeOne(unmade.length - 1);
         for (let left = 1000; left > 0 && (lane.ready || flying.length > 0); left -= 1) {
           send();
           answer();
@@ -112,7 +133,7 @@ test('five batches wait for their acknowledgement and not one more: the broker w
     while (lane.ready) flying.push(lane.take());
     return flying.length;
   };
-  for (let n = 0; n < 12; n += 1) lane.add(1, (sequence) => Buffer.from([sequence]), { stored: () => {}, failed: () => {} });
+  for (let n = 0; n < 12; n += 1) void lane.add(1, (sequence) => Buffer.from([sequence]), { stored: () => {}, failed: () => {} });
   expect(fill()).toBe(5);
   lane.stored(flying.shift() as Outgoing, 0);
   expect(fill()).toBe(5);
