@@ -7,8 +7,8 @@ import { codec } from '../src/codec.ts';
 import type { Append, Log, Writer } from '../src/core/log-port.ts';
 import { partitionsOf } from '../src/core/partition.ts';
 import { type Codec, RecordBatchBuilder } from '../src/core/record-batch.ts';
-import { EncodedHeaders } from '../src/core/record-headers.ts';
-import { versionOf, versionPrefix } from '../src/core/version.ts';
+import { RowHeaders } from '../src/core/row-headers.ts';
+import { versionPrefix } from '../src/core/version.ts';
 import { answerParent } from './child.ts';
 import type { Produced, ProduceTask } from './produce.ts';
 
@@ -46,15 +46,17 @@ async function append(
 ): Promise<void> {
   const spare: RecordBatchBuilder[] = [];
   const pending: Promise<void>[] = [];
-  const headers = EncodedHeaders.of(writer.term, 1_000_000, 'a1b2c3d4');
-  const prefix = versionPrefix({ epoch: 1, file: 1, offset: 4 });
+  const headers = new RowHeaders(writer.term, 'a1b2c3d4');
+  headers.transaction(versionPrefix({ epoch: 1, file: 1, offset: 4 }), 1_000_000);
+  const keys = values.map((_, n) => Buffer.from(`{"id":${n}}`));
   for (let n = from; n < to;) {
     const appends: Append[] = [];
     for (const partition of partitions) {
       const batch = spare.pop() ?? new RecordBatchBuilder();
       for (; n < to && batch.bytes < batchBytes; n += 1) {
-        headers.version = versionOf(prefix, n, 2);
-        batch.add(1_700_000_000_000, Buffer.from(`{"id":${n}}`), values[n % values.length] as Buffer, headers, 'gtid:1');
+        headers.row(n, 2);
+        const each = n % values.length;
+        batch.add(1_700_000_000_000, keys[each] as Buffer, values[each] as Buffer, headers, 'gtid:1');
       }
       if (batch.count > 0) appends.push({ partition, batch });
     }

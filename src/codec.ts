@@ -33,7 +33,12 @@ const asBuffer = (bytes: Uint8Array) => (Buffer.isBuffer(bytes) ? bytes : Buffer
 
 const compressParams = { [constants.ZSTD_c_compressionLevel]: 1 };
 /** Rows shrink to a sixth or so: one piece of output for most batches, since each costs a call, or a turn on the other thread. */
-const compressOptions = ({ length }: Uint8Array) => ({ params: compressParams, chunkSize: Math.max(leastChunkBytes, length >> 2) });
+const compressOptions = ({ length }: Uint8Array) => ({
+  params: compressParams,
+  chunkSize: Math.max(leastChunkBytes, length >> 2),
+  // Asynchronously zstd is not told, and the frame would not say it: its reader then takes a megabyte for a start.
+  pledgedSrcSize: length,
+});
 const leastChunkBytes = 16 * 1024;
 /** Of the output at once, where nobody knows how much it is, and at most. */
 const unknownSizeBytes = 1024 * 1024;

@@ -6,24 +6,37 @@ import { createRequire } from 'node:module';
 import { Kafka, type KafkaConfig, type Logger as KafkaLogger, logLevel } from 'kafkajs';
 import type { Logger } from '../../src/core/ports.ts';
 
-/** What kafkajs takes as an encoded request: it looks at nothing else. */
-interface Encoded {
-  readonly buf: Buffer;
-  readonly buffer: Buffer;
-}
-
-interface ProtocolRequest<T> {
-  readonly request: { readonly apiKey: number; readonly apiVersion: number; readonly apiName: string; encode(): Promise<Encoded> };
-  readonly response: { decode(raw: Buffer): Promise<T>; parse(decoded: T): Promise<T> };
-  readonly logResponseError?: boolean;
+/** Whoever waits for an answer; kafkajs finds it by the correlation id. */
+interface QueuedRequest {
+  readonly entry: {
+    readonly apiKey: number;
+    readonly apiName: string;
+    readonly apiVersion: number;
+    readonly correlationId: number;
+    /** `payload` is the answer without its correlation id. */
+    resolve(answer: { readonly payload: Buffer }): void;
+    reject(error: Error): void;
+  };
+  readonly expectResponse: true;
+  readonly requestTimeout: null;
+  sendRequest(): void;
 }
 
 export interface PrivateConnection {
   readonly sasl: unknown;
-  readonly socket?: { destroy(): void; setNoDelay(on: boolean): void };
+  readonly clientId: string;
+  readonly socket?: {
+    cork(): void;
+    uncork(): void;
+    write(bytes: Uint8Array): boolean;
+    destroy(): void;
+    setNoDelay(on: boolean): void;
+  };
+  readonly requestQueue: { push(request: QueuedRequest): void };
   isConnected(): boolean;
   isAuthenticated(): boolean;
-  send<T>(request: ProtocolRequest<T>): Promise<T>;
+  failIfNotConnected(): void;
+  nextCorrelationId(): number;
   rejectRequests(error: Error): void;
   disconnect(): Promise<unknown>;
 }

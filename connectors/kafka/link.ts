@@ -1,9 +1,8 @@
 /** One connection to one broker, with one life: once anything on it failed, everything on it has failed, and a new one is opened. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger as KafkaLogger } from 'kafkajs';
 import { connectionLost, kafkaError, noAnswer } from './errors.ts';
 import { type ApiVersions, type ClientConfig, type PrivateBroker, privateBroker, type PrivateConnection } from './kafkajs-private.ts';
-import { type KafkaRequest, ProtocolError } from './requests/request.ts';
+import { type KafkaRequest, ProtocolError, requestHead } from './requests/request.ts';
 
 export interface RequestOptions {
   /** How long the broker may take. Then the connection is dropped: a frozen broker's answer could come at any time. */
@@ -62,20 +61,35 @@ export class BrokerLink {
     const versions = this.versions[apiKey];
     if (!versions || versions.minVersion > apiVersion || versions.maxVersion < apiVersion)
       return Promise.reject(kafkaError(new ProtocolError(unsupportedVersion, apiName), this.#where(apiName)));
-    const sent = this.#connection.send({
-      request: {
-        apiKey,
-        apiVersion,
-        apiName,
-        encode: () => {
-          const buffer = request.encode();
-          return Promise.resolve({ buf: buffer, buffer });
-        },
-      },
-      response: { decode: async (answer) => ({ value: request.decode(answer) }), parse: (decoded) => Promise.resolve(decoded) },
-      logResponseError: false,
+    const sent = this.#queue(request).then((answer) => request.decode(answer));
+    return this.#within(sent, apiName, options);
+  }
+
+  /** As kafkajs's own `send` does it, except that the request's pieces go to the socket as they are: it would copy them twice. */
+  async #queue<T>({ apiKey, apiVersion, apiName, encode }: KafkaRequest<T>): Promise<Buffer> {
+    const connection = this.#connection;
+    connection.failIfNotConnected();
+    const correlationId = connection.nextCorrelationId();
+    const encoded = encode();
+    const pieces = Buffer.isBuffer(encoded) ? [encoded] : encoded;
+    const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    const head = requestHead({ apiKey, apiVersion, correlationId, clientId: connection.clientId }, bytes);
+    const { payload } = await new Promise<{ readonly payload: Buffer }>((resolve, reject) => {
+      connection.requestQueue.push({
+        entry: { apiKey, apiName, apiVersion, correlationId, resolve, reject },
+        expectResponse: true,
+        requestTimeout: null,
+        sendRequest: () => this.#write([head, ...pieces]),
+      });
     });
-    return this.#within(sent, apiName, options).then(({ value }) => value);
+    return payload;
+  }
+
+  #write(pieces: readonly Buffer[]): void {
+    const { socket } = this.#connection;
+    socket?.cork();
+    for (const piece of pieces) socket?.write(piece);
+    socket?.uncork();
   }
 
   /** Ends it at once; everything outstanding fails with the reason. */
@@ -100,16 +114,18 @@ export class BrokerLink {
 
   async #within<T>(work: Promise<T>, what: string, { deadlineMs = defaultDeadlineMs, signal }: RequestOptions): Promise<T> {
     work.catch(() => undefined);
-    const over = new AbortController();
-    const either = signal ? AbortSignal.any([signal, over.signal]) : over.signal;
-    const late = sleep(deadlineMs, undefined, { signal: either }).then(() => {
+    const over = Promise.withResolvers<never>();
+    over.promise.catch(() => undefined);
+    const late = setTimeout(() => {
       const error = noAnswer(this.#where(what), deadlineMs);
       this.drop(error);
-      throw error;
-    });
-    late.catch(() => undefined);
+      over.reject(error);
+    }, deadlineMs);
+    const aborted = () => over.reject(signal?.reason);
+    if (signal?.aborted) aborted();
+    signal?.addEventListener('abort', aborted, { once: true });
     try {
-      return await Promise.race([work, late]);
+      return await Promise.race([work, over.promise]);
     } catch (error) {
       signal?.throwIfAborted();
       if (this.#failure !== undefined && !(error instanceof ProtocolError)) throw kafkaError(this.#failure, this.#where(what));
@@ -117,7 +133,8 @@ export class BrokerLink {
       if (!this.#connection.isConnected()) this.drop(ours);
       throw ours;
     } finally {
-      over.abort();
+      clearTimeout(late);
+      signal?.removeEventListener('abort', aborted);
     }
   }
 }

@@ -226,12 +226,12 @@ export interface BatchProducer {
 /** The finished batch, in memory of its own; a large one that was not compressed in the builder's, good until its `reset`. */
 export function finishBatch(batch: PlainBatch, codec: Codec, baseOffset: number, producer?: BatchProducer): Uint8Array {
   const packed = batch.count >= compressFromRecords ? codec.compress(recordsOf(batch)) : undefined;
-  return assembled(batch, packed, { codec, baseOffset, producer });
+  return assembled(batch, packed, { codec, baseOffset, producer, inPlaceFrom: largeBytes });
 }
 
 /**
  * The same, compressed on another thread where that pays: the caller's goes on with the next batch meanwhile. The builder is
- * not to be touched until then.
+ * not to be touched until the bytes are not needed any more: what did not shrink is finished in its memory.
  */
 export function finishBatchLater(
   batch: PlainBatch,
@@ -240,7 +240,7 @@ export function finishBatchLater(
   producer?: BatchProducer,
 ): Uint8Array | Promise<Uint8Array> {
   if (batch.count < compressFromRecords || batch.end < laterFromBytes) return finishBatch(batch, codec, baseOffset, producer);
-  return codec.compressLater(recordsOf(batch)).then((packed) => assembled(batch, packed, { codec, baseOffset, producer }));
+  return codec.compressLater(recordsOf(batch)).then((packed) => assembled(batch, packed, { codec, baseOffset, producer, inPlaceFrom: 0 }));
 }
 
 const recordsOf = ({ memory, end }: PlainBatch) => Buffer.from(memory, headerBytes, end - headerBytes);
@@ -249,13 +249,16 @@ interface Finishing {
   readonly codec: Codec;
   readonly baseOffset: number;
   readonly producer: BatchProducer | undefined;
+  /** More plain bytes than that are not copied out of the builder's memory. */
+  readonly inPlaceFrom: number;
 }
 
-function assembled(batch: PlainBatch, packed: Uint8Array | undefined, { codec, baseOffset, producer }: Finishing): Uint8Array {
+function assembled(batch: PlainBatch, packed: Uint8Array | undefined, finishing: Finishing): Uint8Array {
+  const { codec, baseOffset, producer, inPlaceFrom } = finishing;
   const buffer = Buffer.from(batch.memory, 0, batch.end);
   const plain = buffer.subarray(headerBytes);
   const body = packed !== undefined && packed.length < plain.length ? packed : plain;
-  const inPlace = body === plain && plain.length > largeBytes;
+  const inPlace = body === plain && plain.length > inPlaceFrom;
   const out = inPlace ? buffer : Buffer.allocUnsafe(headerBytes + body.length);
   out.writeBigInt64BE(BigInt(baseOffset), 0);
   out.writeInt32BE(out.length - 12, 8);

@@ -29,9 +29,9 @@ test('the parts that are taken have the members that are used', () => {
   const Connection = reach('kafkajs/src/network/connection') as { prototype: object };
   const RequestQueue = reach('kafkajs/src/network/requestQueue') as { prototype: object };
   expect(Broker.prototype).toHaveProperty('connect', expect.any(Function));
-  for (const name of ['send', 'rejectRequests', 'disconnect', 'isConnected', 'isAuthenticated'])
+  for (const name of ['nextCorrelationId', 'failIfNotConnected', 'rejectRequests', 'disconnect', 'isConnected', 'isAuthenticated'])
     expect(Connection.prototype).toHaveProperty(name, expect.any(Function));
-  expect(RequestQueue.prototype).toHaveProperty('scheduleCheckPendingRequests', expect.any(Function));
+  for (const name of ['push', 'scheduleCheckPendingRequests']) expect(RequestQueue.prototype).toHaveProperty(name, expect.any(Function));
 });
 
 test('an idle queue sets no timer', async () => {

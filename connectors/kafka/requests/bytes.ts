@@ -1,5 +1,8 @@
 /** Kafka's wire types, classic and compact. https://kafka.apache.org/protocol#protocol_types */
 
+/** A piece of a request from so many bytes on is handed to the socket as it is: copying it, four times on kafkajs's way, took a third of producing. */
+const largePieceBytes = 16 * 1024;
+
 /** Collects a request's fields in order. */
 export class RequestWriter {
   #parts: Buffer[] = [];
@@ -70,6 +73,21 @@ export class RequestWriter {
 
   toBuffer(): Buffer {
     return Buffer.concat(this.#parts);
+  }
+
+  /** The same bytes in as few pieces as large parts allow; those are the caller's memory. */
+  toPieces(): Buffer[] {
+    const pieces: Buffer[] = [];
+    let small: Buffer[] = [];
+    for (const part of this.#parts) {
+      if (part.length < largePieceBytes) small.push(part);
+      else {
+        pieces.push(Buffer.concat(small), part);
+        small = [];
+      }
+    }
+    if (small.length > 0) pieces.push(Buffer.concat(small));
+    return pieces;
   }
 
   #fixed(size: number, write: (at: Buffer) => void): this {

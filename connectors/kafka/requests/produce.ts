@@ -27,7 +27,7 @@ export function produceRequest(batches: readonly ProducedBatch[], timeoutMs: num
       out.array([...byTopic], ([topic, parts]) =>
         out.string(topic).array(parts, ({ partition, bytes }) => out.int32(partition).bytes(bytes)),
       );
-      return out.toBuffer();
+      return out.toPieces();
     },
     decode: (answer) => {
       const from = new ResponseReader(answer);
