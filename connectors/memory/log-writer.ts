@@ -15,6 +15,7 @@ export class MemoryWriter implements Writer {
   readonly owner: WriterOwner;
   readonly batchBytesMax: number;
   readonly inFlightBytesMax = 8 * 1024 * 1024;
+  readonly restMs = 0;
   readonly #cluster: MemoryLogCluster;
   #queue: Promise<unknown> = Promise.resolve();
   #broken: unknown;

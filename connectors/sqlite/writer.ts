@@ -28,6 +28,7 @@ export class SqliteWriter implements Writer {
   readonly term: number;
   readonly batchBytesMax = batchBytesMax;
   readonly inFlightBytesMax = inFlightBytesMax;
+  readonly restMs = 0;
   readonly #parts: WriterParts;
   readonly #defined = new Set<string>();
   #closed = false;

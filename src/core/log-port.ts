@@ -67,6 +67,11 @@ export interface Writer extends AsyncDisposable {
   readonly batchBytesMax: number;
   /** Bytes of appends that are worth being on their way at once; more would only wait, and take memory. */
   readonly inFlightBytesMax: number;
+  /**
+   * For so many milliseconds behind an acknowledgement a small append waits for more, one at a time: what a request costs the
+   * log, and its readers, whatever is in it. 0 where that is little: then two may be on their way, and none waits.
+   */
+  readonly restMs: number;
   /** Read after the fence, so nothing can be added behind it. */
   tail(): Promise<Tail>;
   /**

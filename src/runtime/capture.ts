@@ -32,7 +32,7 @@ export interface CaptureParts {
 /** So much goes to the log at once, in all partitions, however soon after the last. */
 const fullBytes = 1024 * 1024;
 /** With so many on their way, a small append waits for an acknowledgement: it would only queue behind them. */
-const smallInFlight = 2;
+const smallInFlight = ({ restMs }: Writer) => (restMs > 0 ? 1 : 2);
 
 export async function captureSession(parts: CaptureParts, run: Run): Promise<void> {
   await using log = await parts.openLog(run.signal);
@@ -148,7 +148,7 @@ class CaptureSession implements Disposable {
   #sendIfDue(): void {
     if (this.#encoder.bytes === 0 || this.#isOver) return;
     const isSmall = Math.max(this.#heldBytes, this.#encoder.bytes) < fullBytes;
-    if (isSmall && (this.#outstanding.length >= smallInFlight || this.#pace.mustWait())) return;
+    if (isSmall && (this.#outstanding.length >= smallInFlight(this.#writer) || this.#pace.mustWait())) return;
     this.#send();
   }
 
@@ -169,6 +169,7 @@ class CaptureSession implements Disposable {
         this.#encoder.recycle(appends);
         this.#parts.meters.appended(records, (this.#now() - startedMs) / 1000);
         this.#run.progressed();
+        this.#pace.rest(this.#writer.restMs);
         this.#sendIfDue();
       });
     // Its failure is met when it is awaited below; without this line Node would call it unhandled before.

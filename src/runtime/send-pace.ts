@@ -57,6 +57,11 @@ export class SendPace implements Disposable {
     return answer;
   }
 
+  /** The next small one waits for so long from now on, at least. */
+  rest(ms: number): void {
+    if (ms > 0) this.#notBeforeMs = Math.max(this.#notBeforeMs, this.#clock.now() + ms);
+  }
+
   [Symbol.dispose](): void {
     this.#cancel?.();
     this.#cancel = undefined;

@@ -40,14 +40,17 @@ class Rig {
   readonly #stop = new AbortController();
   pulled = 0;
   readonly session: Promise<void>;
+  /** The pace's timers: they fire when the test says so. */
+  readonly timers: { readonly delayMs: number; readonly fire: () => void }[] = [];
 
   /** `batches` come as fast as they are pulled; then the source waits for the stop. Complete records are due always, or only then. */
-  constructor(batches: number, bytes: number, completes: 'always' | 'at the stop') {
+  constructor(batches: number, bytes: number, completes: 'always' | 'at the stop', restMs = 0) {
     const none = () => {};
     const writer = withMethods({} as Writer, {
       term: 1,
       batchBytesMax: 8 * mebibyte,
       inFlightBytesMax: 8 * mebibyte,
+      restMs,
       tail: async () => ({ partitions: new Map() }),
       start: async () => {},
       define: async () => {},
@@ -81,7 +84,7 @@ class Rig {
         openLog: async () => log,
         now: () => 5,
         // Sending costs no time here: only acknowledgements are waited for.
-        pace: { now: () => 5, at: () => none },
+        pace: { now: () => 5, at: (delayMs, fire) => (this.timers.push({ delayMs, fire }), none) },
         completeEveryMs: completes === 'always' ? 0 : 1000,
       },
       { signal: this.#stop.signal, ready: none, progressed: none },
@@ -174,6 +177,24 @@ describe('batches grow by themselves under load', () => {
     rig.pending[0]?.resolve();
     await vi.waitUntil(() => rig.pending.length === 3);
     expect(rig.sizes).toEqual([1, 1, 48]);
+    for (const one of rig.pending) one.resolve();
+    rig.stop();
+    await rig.session;
+    expect(rig.completed).toEqual(['P50']);
+  });
+
+  it('where a request costs the log much, one is on its way at a time, and the next small one rests behind its acknowledgement', async () => {
+    const rig = new Rig(50, 10, 'at the stop', 20);
+    await vi.waitUntil(() => rig.pulled === 50 && rig.pending.length === 1);
+    await quiet();
+    expect([rig.pending.length, rig.timers.length]).toEqual([1, 0]);
+    rig.pending[0]?.resolve();
+    await vi.waitUntil(() => rig.timers.length === 1);
+    await quiet();
+    expect([rig.pending.length, rig.timers[0]?.delayMs]).toEqual([1, 20]);
+    rig.timers[0]?.fire();
+    await vi.waitUntil(() => rig.pending.length === 2);
+    expect(rig.sizes).toEqual([1, 49]);
     for (const one of rig.pending) one.resolve();
     rig.stop();
     await rig.session;

@@ -59,6 +59,18 @@ describe('when collected records go to the log', () => {
     expect(due).toEqual([520]);
   });
 
+  it('a rest that is asked for is kept, and never shortens another', () => {
+    const { pace, pass, due, send } = rig();
+    send(2);
+    pace.rest(20);
+    pace.rest(1);
+    expect(pace.mustWait()).toBe(true);
+    pass(19);
+    expect(due).toEqual([]);
+    pass(1);
+    expect(due).toEqual([22]);
+  });
+
   it('a batch that is full meanwhile takes the call back', () => {
     const { pace, pass, due, send } = rig();
     send(2);
