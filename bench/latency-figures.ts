@@ -40,6 +40,7 @@ async function atRate(bench: Bench, log: LogKind, rate: LatencyRate): Promise<vo
   add('p50', result.p50Ms, 'ms', { isRight });
   add('p99', result.p99Ms, 'ms', { isRight, floor: latencyCeilingMs(log, rate) });
   add('max', result.maxMs, 'ms');
+  add('sent_p99', result.sentP99Ms, 'ms');
   add('commit_p99', result.commitP99Ms, 'ms');
   add('cpu', result.cpuUs, 'µs/change');
   addMemory(add, result.rssMb);

@@ -15,7 +15,18 @@ const rowsPerSecondAndConnection = 100;
 /** Of one statement. */
 export interface Lag {
   readonly sentMs: number;
+  /** From MySQL's answer to its being visible; 0 where it was seen before the answer. */
   readonly lagMs: number;
+  /** From sending it to its being visible. */
+  readonly sentLagMs: number;
+  /** From sending it to MySQL's answer. */
+  readonly commitMs: number;
+}
+
+interface Sent {
+  readonly sentMs: number;
+  answeredMs?: number;
+  visibleMs?: number;
 }
 
 export class RowLoad implements AsyncDisposable {
@@ -26,11 +37,9 @@ export class RowLoad implements AsyncDisposable {
   #isStopped = false;
   #failure: Error | undefined;
   #sent = 0;
-  /** When each was sent that is not visible yet, by its last id; oldest first. */
-  readonly #sentMs = new Map<number, number>();
+  /** Those that are not visible yet, by their last id; oldest first. */
+  readonly #unseen = new Map<number, Sent>();
   readonly seen: Lag[] = [];
-  /** From sending a statement to MySQL's answer. */
-  readonly commits: Lag[] = [];
 
   private constructor(connections: readonly Connection[], table: string, rowsPerSecond: number) {
     const row = "(?,1,'SKU-1','latency probe','new',1.00,1,NOW(3),NOW(),NULL)";
@@ -50,12 +59,12 @@ export class RowLoad implements AsyncDisposable {
 
   /** Sent and not visible. */
   get unseen(): number {
-    return this.#sentMs.size;
+    return this.#unseen.size;
   }
 
   /** The last id of the oldest statement that is not visible; the next one's where all are. */
   get firstUnseen(): number {
-    const first = this.#sentMs.keys().next();
+    const first = this.#unseen.keys().next();
     return first.done === true ? (this.#sent + 1) * rowsPerStatement : first.value;
   }
 
@@ -75,31 +84,39 @@ export class RowLoad implements AsyncDisposable {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** The clock is read before the statement is sent: MySQL's own time is part of the figure. */
   #send(): void {
     const connection = this.#idle.pop();
     if (connection === undefined) return;
     const firstId = this.#sent * rowsPerStatement + 1;
     this.#sent += 1;
     const ids = Array.from({ length: rowsPerStatement }, (_, index) => firstId + index);
-    const sentMs = performance.now();
-    this.#sentMs.set(firstId + rowsPerStatement - 1, sentMs);
+    const one: Sent = { sentMs: performance.now() };
+    this.#unseen.set(firstId + rowsPerStatement - 1, one);
     connection.execute(this.#sql, ids, (error) => {
       if (error) {
         this.#failure ??= error;
         return;
       }
-      this.commits.push({ sentMs, lagMs: performance.now() - sentMs });
+      one.answeredMs = performance.now();
       this.#idle.push(connection);
+      this.#told(one);
     });
   }
 
   visible(lastId: number, nowMs: number): void {
-    const sentMs = this.#sentMs.get(lastId);
+    const one = this.#unseen.get(lastId);
     // What came out of turn is there at every look until the oldest is.
-    if (sentMs === undefined) return;
-    this.#sentMs.delete(lastId);
-    this.seen.push({ sentMs, lagMs: nowMs - sentMs });
+    if (one === undefined) return;
+    this.#unseen.delete(lastId);
+    one.visibleMs = nowMs;
+    this.#told(one);
+  }
+
+  /** A row may be visible in the target before MySQL has answered: then both are waited for. */
+  #told({ sentMs, answeredMs, visibleMs }: Sent): void {
+    if (answeredMs === undefined || visibleMs === undefined) return;
+    const lagMs = Math.max(0, visibleMs - answeredMs);
+    this.seen.push({ sentMs, lagMs, sentLagMs: visibleMs - sentMs, commitMs: answeredMs - sentMs });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -19,3 +19,6 @@ export function fenced(partition: PartitionId): CrossfadeError {
     remedy: 'Nothing to do: the owner of the partition goes on.',
   });
 }
+
+/** What is the matter with one batch: others that were written with it may be right. */
+export const isOfOne = ({ code, fault }: CrossfadeError): boolean => fault === 'poison' || code === 'TARGET_FENCED';

@@ -1,14 +1,15 @@
 /** A target in memory with a real one's manners: owner epochs, compare-and-set, transactions that stay open. For tests. */
 import { invariant } from '../../src/core/assert.ts';
-import { tableName, type Row, type TableSchema } from '../../src/core/change.ts';
+import { tableName, type TableSchema } from '../../src/core/change.ts';
+import { asCrossfadeError } from '../../src/core/errors.ts';
 import { faultPoint } from '../../src/core/fault-point.ts';
 import type { AppliedByOther, Entry, Mapping, Progress, Sink, SinkBatch, WriteOutcome } from '../../src/core/sink-port.ts';
 import type { Finding } from '../../src/core/ports.ts';
 import type { Offsets, PartitionId } from '../../src/core/log-port.ts';
 import type { PoisonPolicy, Quarantine } from '../../src/core/quarantine-port.ts';
 import { applyRefusing, changesOf, type MemoryChange, MemoryDeadlines, MemoryQuarantine, type Queues, tendQueues } from './refusing.ts';
-import { fenced, unreachable } from './sink-errors.ts';
-import type { MemoryStore, StoredProgress } from './store.ts';
+import { fenced, isOfOne, unreachable } from './sink-errors.ts';
+import { furthest, type MemoryStore, type StoredProgress } from './store.ts';
 
 export interface MemorySinkOptions {
   readonly mappings: readonly Mapping[];
@@ -94,7 +95,7 @@ class MemorySink implements Sink {
       policy: this.#policy(),
       refuse: refuse ?? (() => undefined),
       isPoison: ({ id, reached }) => this.#deadlines.passed(id, reached, own, nextOf),
-      write: (draft) => this.#replace(draft),
+      write: (draft) => this.#store.replace(draft),
     });
   }
 
@@ -140,13 +141,29 @@ class MemorySink implements Sink {
 
   async write(batch: SinkBatch): Promise<WriteOutcome> {
     this.#alive();
-    if (batch.barrier !== undefined) return this.#arrive(batch, batch.barrier);
+    return batch.barrier === undefined ? this.#writeAll([batch]) : this.#arrive(batch, batch.barrier);
+  }
+
+  async writeTogether(batches: readonly SinkBatch[]): Promise<'committed' | 'apart'> {
+    this.#alive();
+    if (this.#transaction) return 'apart';
     try {
-      const transaction = this.#join(batch);
-      if (transaction.open.size > 0) return 'open';
+      this.#writeAll(batches);
+      return 'committed';
+    } catch (error) {
+      if (!isOfOne(asCrossfadeError(error))) throw error;
+      return 'apart';
+    }
+  }
+
+  #writeAll(batches: readonly SinkBatch[]): WriteOutcome {
+    try {
+      for (const batch of batches) this.#join(batch);
+      invariant(this.#transaction, 'something is written');
+      if (this.#transaction.open.size > 0) return 'open';
       faultPoint('sink:before-commit');
       if (this.#wasCut()) throw unreachable();
-      this.#commit(transaction);
+      this.#commit(this.#transaction);
     } catch (error) {
       // Any error rolls the whole open transaction back, as a real server would.
       this.#transaction = undefined;
@@ -213,7 +230,7 @@ class MemorySink implements Sink {
     this.#gone = true;
   }
 
-  #join(batch: SinkBatch): OpenTransaction {
+  #join(batch: SinkBatch): void {
     const held = this.#held.get(batch.partition);
     if (!held || !this.#stands(batch.partition, held)) throw fenced(batch.partition);
     invariant(!batch.entries.some(({ event }) => event.op === 'truncate'), 'a truncate comes alone, as a barrier');
@@ -226,7 +243,6 @@ class MemorySink implements Sink {
     transaction.after.set(batch.partition, batch.progress);
     if (batch.open) transaction.open.add(batch.partition);
     else transaction.open.delete(batch.partition);
-    return transaction;
   }
 
   #stands(partition: PartitionId, held: Held): boolean {
@@ -246,8 +262,8 @@ class MemorySink implements Sink {
     for (const [partition, held] of transaction.before) if (!this.#stands(partition, held)) throw fenced(partition);
     const { refuse } = this.#store;
     if (refuse) {
-      const reached = this.#furthest(transaction.after);
-      this.#replace(applyRefusing(this.#store.tables, this.#queues, transaction.operations, this.#policy(), refuse, reached));
+      const reached = furthest(this.#progress, transaction.after);
+      this.#store.replace(applyRefusing(this.#store.tables, this.#queues, transaction.operations, this.#policy(), refuse, reached));
     } else for (const operation of transaction.operations) this.#execute(operation);
     this.#store.commits += 1;
     for (const [partition, progress] of transaction.after) {
@@ -258,22 +274,9 @@ class MemorySink implements Sink {
     }
   }
 
-  #furthest(after: ReadonlyMap<PartitionId, Progress>): { partition: PartitionId; offset: number } {
-    const all = new Map([...this.#progress].flatMap(([partition, { progress }]) => (progress ? [[partition, progress] as const] : [])));
-    for (const [partition, progress] of after) all.set(partition, progress);
-    const [furthest] = [...all].toSorted(([, one], [, other]) => (one.version < other.version ? 1 : -1));
-    invariant(furthest, 'a transaction moves some progress');
-    // Behind its last record: where it goes on may lie behind a gap, to which no complete record's ends need ever come.
-    return { partition: furthest[0], offset: furthest[1].lastOffset + 1 };
-  }
-
   #policy() {
     const { onPoison = 'halt', partitions = [] } = this.#options;
     return { onPoison, mayHold: partitions.length > 1 };
-  }
-
-  #replace(tables: ReadonlyMap<string, Map<string, Row>>): void {
-    for (const [name, rows] of tables) this.#store.tables.set(name, rows);
   }
 
   #execute({ table, key, row }: MemoryChange): void {

@@ -1,5 +1,6 @@
 /** What outlives every process that writes into a target in memory. */
 import type { Row } from '../../src/core/change.ts';
+import { invariant } from '../../src/core/assert.ts';
 import type { PartitionId } from '../../src/core/log-port.ts';
 import type { Progress } from '../../src/core/sink-port.ts';
 import { Queues, type Refuse } from './refusing.ts';
@@ -45,9 +46,26 @@ export class MemoryStore {
     return [...(this.tables.get(target)?.values() ?? [])];
   }
 
+  replace(tables: ReadonlyMap<string, Map<string, Row>>): void {
+    for (const [name, rows] of tables) this.tables.set(name, rows);
+  }
+
   table(target: string): Map<string, Row> {
     let table = this.tables.get(target);
     if (!table) this.tables.set(target, (table = new Map<string, Row>()));
     return table;
   }
+}
+
+/** How far the service is when a transaction moves these, in the partition that is furthest. */
+export function furthest(
+  stored: ReadonlyMap<PartitionId, StoredProgress>,
+  after: ReadonlyMap<PartitionId, Progress>,
+): { readonly partition: PartitionId; readonly offset: number } {
+  const all = new Map([...stored].flatMap(([partition, { progress }]) => (progress ? [[partition, progress] as const] : [])));
+  for (const [partition, progress] of after) all.set(partition, progress);
+  const [first] = [...all].toSorted(([, one], [, other]) => (one.version < other.version ? 1 : -1));
+  invariant(first, 'a transaction moves some progress');
+  // Behind its last record: where it goes on may lie behind a gap, to which no complete record's ends need ever come.
+  return { partition: first[0], offset: first[1].lastOffset + 1 };
 }

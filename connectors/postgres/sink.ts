@@ -122,6 +122,10 @@ class PostgresSink implements Sink {
     return this.#inTurn(() => this.#orTaken(async () => this.#writer.write(await this.#connected(), batch)));
   }
 
+  writeTogether(batches: readonly SinkBatch[]): Promise<'committed' | 'apart'> {
+    return this.#inTurn(() => this.#orTaken(async () => this.#writer.writeTogether(await this.#connected(), batches)));
+  }
+
   get holds(): boolean {
     return this.#writer.holds;
   }

@@ -5,3 +5,5 @@ export const savepoint: Step = { name: 'crossfade_savepoint', text: 'SAVEPOINT c
 export const release: Step = { name: 'crossfade_release', text: 'RELEASE SAVEPOINT crossfade' };
 export const begin: Step = { name: 'crossfade_begin', text: 'BEGIN' };
 export const commit: Step = { name: 'crossfade_commit', text: 'COMMIT' };
+export const rollback: Step = { text: 'ROLLBACK' };
+export const toSavepoint: Step = { text: 'ROLLBACK TO SAVEPOINT crossfade' };

@@ -6,7 +6,8 @@ import type { Entry, Mapping, SinkBatch, WriteOutcome } from '../../src/core/sin
 import type { Apart } from './alterations.ts';
 import { arrive, standsAt } from './barrier.ts';
 import { immediate } from './careful.ts';
-import { postgresError, sqlState } from './errors.ts';
+import { endBatch, finish, whyNot } from './ending.ts';
+import { postgresError } from './errors.ts';
 import { quotedTarget } from './identifiers.ts';
 import { Keeper } from './keeper.ts';
 import { StepsFailed, type Step } from './pipeline.ts';
@@ -16,10 +17,11 @@ import { discardOlderStep } from './quarantine-table.ts';
 import type { Poison } from './refusal.ts';
 import { placeIn, withPlace } from './refused-place.ts';
 import type { RowStep } from './row-steps.ts';
-import { foldedRows, refusedOr, RowRefused } from './row-refused.ts';
+import { foldedRows, RowRefused } from './row-refused.ts';
 import type { Session } from './session.ts';
-import { begin, commit, release, savepoint } from './transaction-steps.ts';
+import { begin, commit, release, rollback, savepoint, toSavepoint } from './transaction-steps.ts';
 import { emptyingSteps } from './truncate.ts';
+import { writeTogether } from './together.ts';
 import { fenced, notCommitted } from './writer-errors.ts';
 
 /** A transaction that has begun and waits: what each of its partitions has reached inside it. */
@@ -128,6 +130,33 @@ export class Writer {
     }
   }
 
+  /** See the port. */
+  async writeTogether(session: Session, batches: readonly SinkBatch[]): Promise<'committed' | 'apart'> {
+    if (this.#transaction) return 'apart';
+    try {
+      await this.#keeper.blocked.know(session, this.#held.keys());
+      this.#plans.alterations.take();
+      const spell = async ({ partition }: SinkBatch, entries: readonly Entry[]) => {
+        await this.#plans.prepare(session, entries);
+        if (this.#keeper.part(partition, entries).behind.length > 0) return undefined;
+        return this.#prepared.get(entries) ?? this.#spelled(entries);
+      };
+      const altered = await writeTogether({ session, owner: this.#owner, held: this.#held, spell }, batches);
+      if (altered === undefined) return 'apart';
+      for (const [index, { partition, progress }] of batches.entries()) {
+        const held = this.#held.get(partition);
+        if (held) this.#held.set(partition, { ...held, nextOffset: progress.nextOffset });
+        this.#plans.alterations.add(altered[index]);
+        this.#tellAlterations(partition);
+      }
+    } catch (error) {
+      await this.abandon(session);
+      throw error instanceof StepsFailed ? postgresError(error.cause, { doing: 'writing several partitions' }) : error;
+    }
+    faultPoint('sink:after-commit');
+    return 'committed';
+  }
+
   /** Tries what is held; nothing while a transaction is open. Answers how many keys are free again. */
   async tend(session: Session, ends: Offsets | undefined): Promise<number> {
     if (this.#transaction) return 0;
@@ -172,11 +201,11 @@ export class Writer {
           : [savepoint];
       const isHeld = await this.#writeCarefully(session, { ...frame, before: start, after: staysOpen ? [release] : [] }, mayYetPass);
       if (isHeld && mayYetPass) transaction.holds = true;
-      if (!staysOpen && !transaction.holds) await this.#finish(session, partition);
+      if (!staysOpen && !transaction.holds) await finish(session, partition);
     }
     if (!staysOpen && transaction.holds) {
       await this.#keeper.close(session, [...transaction.held.keys()]);
-      await this.#finish(session, partition);
+      await finish(session, partition);
     }
     this.#tellAlterations(partition);
     return this.#written(transaction, batch, held, staysOpen);
@@ -201,22 +230,9 @@ export class Writer {
       // What waits behind a blocked key goes into its queue in the same transaction.
       await this.#send(session, { ...frame, after: [] }, rows);
       await this.#keeper.putBehind(session, partition, behind);
-      await this.#end(session, frame);
+      await endBatch(session, partition, frame.after);
     } else await this.#send(session, frame, rows);
     this.#plans.alterations.add(altered);
-  }
-
-  async #end(
-    session: Session,
-    { batch, after }: { readonly batch: Pick<SinkBatch, 'partition'>; readonly after: readonly Step[] },
-  ): Promise<void> {
-    try {
-      const results = await session.run(after);
-      if (after.includes(commit) && results.at(-1)?.tag !== 'COMMIT') throw notCommitted(batch.partition);
-    } catch (error) {
-      if (!(error instanceof StepsFailed)) throw error;
-      throw refusedOr(error.cause, `committing partition ${batch.partition}`);
-    }
   }
 
   /** The same batch again, one change at a time in the source's order, up to the commit. Answers whether anything is held. */
@@ -226,14 +242,8 @@ export class Writer {
     await this.#send(session, { ...frame, after: [] }, []);
     const tools = { session, planOf: (entry: Entry) => this.#plans.of(entry), where: frame.where };
     const isHeld = await this.#keeper.applyCarefully(tools, partition, entries, mayYetPass);
-    await this.#end(session, frame);
+    await endBatch(session, partition, frame.after);
     return isHeld;
-  }
-
-  /** The commit of a transaction in which something was refused on the way. */
-  async #finish(session: Session, partition: PartitionId): Promise<void> {
-    faultPoint('sink:before-commit');
-    await this.#end(session, { batch: { partition }, after: [commit] });
   }
 
   /** A TRUNCATE, which comes in a batch of its own: see barrier.ts. */
@@ -279,21 +289,9 @@ export class Writer {
       if (after.includes(commit) && results.at(-1)?.tag !== 'COMMIT') throw notCommitted(batch.partition);
     } catch (error) {
       if (!(error instanceof StepsFailed)) throw error;
-      const { cause, results } = error;
-      const failed = results.length - before.length - 1;
-      const isDivision = sqlState(cause) === '22012';
-      if (failed === -1 && isDivision) {
-        this.#held.delete(batch.partition);
-        throw fenced(batch.partition);
-      }
-      const row = rows[failed];
-      if (row?.guard && isDivision) throw row.guard;
-      // Before the rows, nothing is their fault.
-      if (failed < 0) throw postgresError(cause, { doing: `writing ${where}` });
-      throw refusedOr(cause, row ? `${row.title}, ${where}` : `writing ${where}`);
+      const why = whyNot(error, { steps: before.length, rows, where, partition: batch.partition });
+      if (why.isFenced) this.#held.delete(batch.partition);
+      throw why.error;
     }
   }
 }
-
-const rollback: Step = { text: 'ROLLBACK' };
-const toSavepoint: Step = { text: 'ROLLBACK TO SAVEPOINT crossfade' };

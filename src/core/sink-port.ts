@@ -78,6 +78,11 @@ export interface Sink extends AsyncDisposable {
    * was noted, progress that is another than at the arrival makes it void, and a death at any point is harmless.
    */
   write(batch: SinkBatch): Promise<WriteOutcome>;
+  /**
+   * Batches of partitions that are all different, none open, no barrier: in one transaction, or `apart`: nothing was written,
+   * and each is to be written by itself, where whatever is the matter with one is told. Throws only where that could not help.
+   */
+  writeTogether?(batches: readonly SinkBatch[]): Promise<'committed' | 'apart'>;
   /** Changes of the claimed partitions are held (see quarantine-port.ts), and {@link tend} is to be called again and again. */
   readonly holds?: boolean;
   /**

@@ -42,3 +42,9 @@ export function staysOpen(run: readonly LogRecord[], next: readonly LogRecord[] 
   // A barrier is a transaction of its own.
   return next !== undefined && run[0]?.barrier === undefined && next[0]?.barrier === undefined;
 }
+
+/** The only run of a delivery, where nothing is special about it: no barrier, and no transaction that goes on. */
+export function plainRun(runs: readonly LogRecord[][]): readonly LogRecord[] | undefined {
+  const [run, ...more] = runs;
+  return run === undefined || more.length > 0 || run[0]?.barrier !== undefined || staysOpen(run, undefined) ? undefined : run;
+}

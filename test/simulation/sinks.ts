@@ -18,6 +18,7 @@ export function withMethods<T extends object>(raw: T, methods: Partial<T>): T {
 /** Whoever claimed a partition last is the only one who may write it. The memory sink acts before its first await. */
 export function ownerWatched(raw: Sink, service: string, owners: Map<string, Sink>, violate: Violate): Sink {
   const place = (partition: PartitionId) => `${service} ${partition}`;
+  const { writeTogether = () => Promise.resolve('apart' as const) } = raw;
   return withMethods(raw, {
     claim: (partitions) => {
       const claimed = raw.claim(partitions);
@@ -30,12 +31,23 @@ export function ownerWatched(raw: Sink, service: string, owners: Map<string, Sin
       if (owner !== raw) violate(`${place(batch.partition)} was written by one who does not own it any more`);
       return outcome;
     },
+    writeTogether: async (batches) => {
+      const ours = batches.map(({ partition }) => owners.get(place(partition)) === raw);
+      const outcome = await writeTogether.call(raw, batches);
+      if (outcome === 'committed' && !ours.every(Boolean)) violate(`${service}: one that is not owned any more was written with others`);
+      return outcome;
+    },
   });
 }
 
 /** Each batch folded to the last change per key before it is written; a TRUNCATE has nothing to fold. */
 export function folding(raw: Sink, order: (entries: readonly Entry[]) => readonly Entry[] = (entries) => entries): Sink {
-  return withMethods(raw, { write: (batch) => raw.write(batch.barrier === undefined ? foldedBatch(batch, order) : batch) });
+  const folded = (batch: SinkBatch) => (batch.barrier === undefined ? foldedBatch(batch, order) : batch);
+  const { writeTogether = () => Promise.resolve('apart' as const) } = raw;
+  return withMethods(raw, {
+    write: (batch) => raw.write(folded(batch)),
+    writeTogether: (batches) => writeTogether.call(raw, batches.map(folded)),
+  });
 }
 
 function foldedBatch(batch: SinkBatch, order: (entries: readonly Entry[]) => readonly Entry[]): SinkBatch {
