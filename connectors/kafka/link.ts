@@ -66,11 +66,12 @@ export class BrokerLink {
   }
 
   /** As kafkajs's own `send` does it, except that the request's pieces go to the socket as they are: it would copy them twice. */
-  async #queue<T>({ apiKey, apiVersion, apiName, encode }: KafkaRequest<T>): Promise<Buffer> {
+  async #queue<T>(request: KafkaRequest<T>): Promise<Buffer> {
+    const { apiKey, apiVersion, apiName } = request;
     const connection = this.#connection;
     connection.failIfNotConnected();
     const correlationId = connection.nextCorrelationId();
-    const encoded = encode();
+    const encoded = request.encode();
     const pieces = Buffer.isBuffer(encoded) ? [encoded] : encoded;
     const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
     const head = requestHead({ apiKey, apiVersion, correlationId, clientId: connection.clientId }, bytes);

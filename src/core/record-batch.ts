@@ -233,12 +233,7 @@ export function finishBatch(batch: PlainBatch, codec: Codec, baseOffset: number,
  * The same, compressed on another thread where that pays: the caller's goes on with the next batch meanwhile. The builder is
  * not to be touched until the bytes are not needed any more: what did not shrink is finished in its memory.
  */
-export function finishBatchLater(
-  batch: PlainBatch,
-  codec: Codec,
-  baseOffset: number,
-  producer?: BatchProducer,
-): Uint8Array | Promise<Uint8Array> {
+function finishBatchLater(batch: PlainBatch, codec: Codec, baseOffset: number, producer?: BatchProducer): Uint8Array | Promise<Uint8Array> {
   if (batch.count < compressFromRecords || batch.end < laterFromBytes) return finishBatch(batch, codec, baseOffset, producer);
   return codec.compressLater(recordsOf(batch)).then((packed) => assembled(batch, packed, { codec, baseOffset, producer, inPlaceFrom: 0 }));
 }

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 
 import type { Sink } from '../../src/core/sink-port.ts';
+import { togetherTests } from './sink-together.contract.ts';
 import { byJson, History, insert, person, remove, update } from './sink-histories.ts';
 
 export interface TransactionStage {
@@ -13,6 +14,7 @@ export interface TransactionStage {
 }
 
 export function openTransactionTests(stage: TransactionStage): void {
+  togetherTests(stage);
   describe('open transactions', () => {
     test('G2: an open transaction is not seen before its last part', async () => {
       const sink = await stage.open();

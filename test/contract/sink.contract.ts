@@ -8,7 +8,6 @@ import { byJson, contractTables, History, insert, member, people, person, realis
 import { barrierTests } from './sink-barriers.contract.ts';
 import { quarantineTests, type RefusingHarness } from './sink-quarantine.contract.ts';
 import { pipelineTests } from './sink-pipelines.contract.ts';
-import { togetherTests } from './sink-together.contract.ts';
 import { openTransactionTests } from './sink-transactions.contract.ts';
 
 export interface SinkHarness extends AsyncDisposable {
@@ -296,7 +295,6 @@ export function sinkContract(
     barrierTests(stage, promises);
     pipelineTests(stage);
     if (promises.atomicTransactions) openTransactionTests(stage);
-    if (promises.atomicTransactions) togetherTests(stage);
     if (promises.quarantine === true) quarantineTests(stage);
   });
 }

@@ -18,7 +18,6 @@ export function withMethods<T extends object>(raw: T, methods: Partial<T>): T {
 /** Whoever claimed a partition last is the only one who may write it. The memory sink acts before its first await. */
 export function ownerWatched(raw: Sink, service: string, owners: Map<string, Sink>, violate: Violate): Sink {
   const place = (partition: PartitionId) => `${service} ${partition}`;
-  const { writeTogether = () => Promise.resolve('apart' as const) } = raw;
   return withMethods(raw, {
     claim: (partitions) => {
       const claimed = raw.claim(partitions);
@@ -33,7 +32,7 @@ export function ownerWatched(raw: Sink, service: string, owners: Map<string, Sin
     },
     writeTogether: async (batches) => {
       const ours = batches.map(({ partition }) => owners.get(place(partition)) === raw);
-      const outcome = await writeTogether.call(raw, batches);
+      const outcome = (await raw.writeTogether?.(batches)) ?? 'apart';
       if (outcome === 'committed' && !ours.every(Boolean)) violate(`${service}: one that is not owned any more was written with others`);
       return outcome;
     },
@@ -43,10 +42,9 @@ export function ownerWatched(raw: Sink, service: string, owners: Map<string, Sin
 /** Each batch folded to the last change per key before it is written; a TRUNCATE has nothing to fold. */
 export function folding(raw: Sink, order: (entries: readonly Entry[]) => readonly Entry[] = (entries) => entries): Sink {
   const folded = (batch: SinkBatch) => (batch.barrier === undefined ? foldedBatch(batch, order) : batch);
-  const { writeTogether = () => Promise.resolve('apart' as const) } = raw;
   return withMethods(raw, {
     write: (batch) => raw.write(folded(batch)),
-    writeTogether: (batches) => writeTogether.call(raw, batches.map(folded)),
+    writeTogether: async (batches) => (await raw.writeTogether?.(batches.map(folded))) ?? 'apart',
   });
 }
 

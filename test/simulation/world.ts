@@ -229,7 +229,7 @@ export class World {
     return disturbed('sink', this.breakage.sink(folded, this), process, {
       done: (method, _, value) => {
         const watch = this.watches.get(service.name);
-        if (/^write/.test(method) && value === 'committed') watch?.committed();
+        if (method.startsWith('write') && value === 'committed') watch?.committed();
         if (method === 'tend') watch?.tended();
       },
     });
