@@ -13,10 +13,10 @@ function programFlags(): string[] {
 }
 
 /** The same of malloc, unless the caller's environment says otherwise. */
-function programVariables(): { readonly MALLOC_ARENA_MAX: string } {
-  const arenas = /MALLOC_ARENA_MAX:-(\d+)/.exec(program)?.[1];
-  if (arenas === undefined) throw new Error('bin/crossfade does not bound the arenas of malloc as expected');
-  return { MALLOC_ARENA_MAX: process.env['MALLOC_ARENA_MAX'] ?? arenas };
+function programVariables(): Readonly<Record<string, string>> {
+  const found = [...program.matchAll(/(MALLOC_[A-Z_]+)="\$\{\1:-(\d+)\}"/g)];
+  if (found.length !== 3) throw new Error('bin/crossfade does not bound malloc as expected');
+  return Object.fromEntries(found.map(([, name = '', value = '']) => [name, process.env[name] ?? value]));
 }
 
 /** Starts `entry`, hands it `task`, and resolves with its one answer; `what` names it in errors. */

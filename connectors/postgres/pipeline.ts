@@ -3,6 +3,7 @@
  * skips whatever follows an error, also the rows of a COPY and the COMMIT, so nothing after a failed step can happen.
  */
 import type { Connection, Submittable } from 'pg';
+import { largeBind } from './large-bind.ts';
 
 export interface Step {
   readonly text: string;
@@ -72,7 +73,9 @@ export class Pipeline implements Submittable {
       connection.parse({ name, text, types: [] }, true);
       if (name !== '') sent.add(name);
     }
-    connection.bind({ statement: name, values: [...values] }, true);
+    const large = largeBind(name, values);
+    if (large) for (const piece of large) connection.stream.write(piece);
+    else connection.bind({ statement: name, values: [...values] }, true);
     connection.execute(null, true);
     if (copy) sendCopy(connection, copy);
   }

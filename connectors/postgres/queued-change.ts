@@ -2,6 +2,7 @@
 import { invariant } from '../../src/core/assert.ts';
 import type { ChangeEvent, Row, TableSchema, Value } from '../../src/core/change.ts';
 import { readEnvelope } from '../../src/core/envelope.ts';
+import { freeBytes } from '../../src/core/record-batch.ts';
 import { cellJson, rowJson } from '../../src/core/row-json.ts';
 
 /** JSON allows every character as an escape; what is not ASCII may be unknown to the database's encoding. Of shapes, which are short. */
@@ -13,8 +14,8 @@ export function shapeText(schema: TableSchema): string {
   return ascii(JSON.stringify(schema));
 }
 
-/** A value of more units than this is written piece by piece: its JSON is never one string. */
-const pieceUnits = 256 * 1024;
+/** A value of more units than this is written piece by piece: its JSON is never one string, and the pieces are short-lived garbage that goes at once. */
+const pieceUnits = 16 * 1024;
 /** A row with a longer value is not kept as it was before an update: nothing is applied from there, it is only shown. */
 const shownUnitsMax = 64 * 1024;
 
@@ -59,9 +60,17 @@ class Pieces {
     this.text('}');
   }
 
+  /** Piece by piece, each given back at once: a huge row is never there twice. */
   bytes(): Buffer {
     this.#flush();
-    return Buffer.concat(this.#done);
+    const all = Buffer.allocUnsafeSlow(this.#done.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const piece of this.#done.splice(0)) {
+      all.set(piece, at);
+      at += piece.length;
+      freeBytes(piece);
+    }
+    return all;
   }
 
   #cell(value: Value): void {

@@ -14,7 +14,7 @@ import { ApplyProgress, type ProgressParts } from './apply-progress.ts';
 import { ApplyWaits } from './apply-waits.ts';
 import { claimPartitions, trusted } from './claim.ts';
 import type { ClaimNews } from './claim-news.ts';
-import { Collected, type Ready } from './collected.ts';
+import { Collected, isHuge, type Ready } from './collected.ts';
 import { Fresh } from './fresh.ts';
 import type { Run } from './loop.ts';
 import { plainRun, staysOpen } from './shape-runs.ts';
@@ -129,8 +129,10 @@ export class ApplySession {
     const records = this.#fresh.of(delivery);
     await this.#batches.lookUpShapes(partition, records);
     const runs = this.#batches.runs(records);
-    this.#prepare(partition, runs);
     const ready = { delivery, records, runs };
+    // What is huge is spelled only when the one before it is gone from memory.
+    if (isHuge(records)) await this.#writing;
+    else this.#prepare(partition, runs);
     while (this.#isWriting && !this.#collected.mayJoin(ready)) await this.#writing;
     // Nothing is written behind what failed.
     if (!this.#isWriting) await this.#writing;

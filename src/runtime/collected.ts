@@ -42,4 +42,9 @@ export class Collected {
   }
 }
 
+/** Beyond what a delivery holds by its limits: a row of many megabytes. */
+const hugeBytes = 8 * 1024 * 1024;
+
+export const isHuge = (records: readonly LogRecord[]): boolean => bytesOf(records) > hugeBytes;
+
 const bytesOf = (records: readonly LogRecord[]) => records.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
