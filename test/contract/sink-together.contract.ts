@@ -45,6 +45,18 @@ export function togetherTests(stage: TransactionStage): void {
       expect(await stage.people()).toEqual(byJson([person(1, 'a')]));
     });
 
+    test('G3: where the answer to their commit is lost, the next claim sees all of them', async () => {
+      const sink = await stage.open();
+      await sink.claim(names());
+      const [one, two] = histories() as [History, History];
+      stage.harness().loseNextReply();
+      const batches = [one.batch([insert(person(1, 'a'))]), two.batch([insert(person(2, 'b'))])];
+      await expect(together(sink, batches)).rejects.toEqual(expect.objectContaining({ fault: 'retry' }));
+      const progress = await (await stage.open()).claim(names());
+      expect(names().map((name) => progress.get(name)?.nextOffset)).toEqual([1, 1, undefined]);
+      expect(await stage.people()).toEqual(byJson([person(1, 'a'), person(2, 'b')]));
+    });
+
     test('G2: they stay apart from a transaction that is open', async () => {
       const sink = await stage.open();
       await sink.claim(names());

@@ -11,6 +11,7 @@ export interface TransactionStage {
   open(): Promise<Sink>;
   /** What a stranger reads in the table of people. */
   people(): Promise<string[]>;
+  harness(): { loseNextReply(): void };
 }
 
 export function openTransactionTests(stage: TransactionStage): void {
