@@ -28,6 +28,8 @@ export interface Bench extends BenchOptions {
   readonly client: Client;
   /** A small set measures starts more than work: floors are for the whole one. */
   readonly holdsFloors: boolean;
+  /** Rows a second of psql's COPY and upsert, the most that it has reached in this run; undefined while it was not asked. */
+  readonly upserts: { fastest: number | undefined };
 }
 
 export type AddFigure = (name: string, value: number, unit: string, more?: Pick<Measured, 'reference' | 'isRight' | 'floor'>) => void;

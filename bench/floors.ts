@@ -1,6 +1,6 @@
 /**
- * The least that each figure must reach. The rates were set on one machine; where this one is slower, they are scaled by how
- * fast the server's own tool is here in the same run. Nothing is scaled up, and neither times nor memory are scaled.
+ * What each figure must reach. Rates and times were set on one machine; where this one is slower, they are scaled by how fast the
+ * server's own tool is here in the same run. On a faster machine they stay what they are, and memory is scaled on none.
  */
 import type { LogKind } from './plan.ts';
 
@@ -36,7 +36,9 @@ export const applyFloor = (set: SetName, here: number) => Math.max(scaled(apply[
 export const endToEndFloor = (log: LogKind, set: SetName, here: number) =>
   set === 'bulk' ? undefined : scaled(endToEnd[log], here, there.upsert);
 
-export const latencyCeilingMs = (log: LogKind, rate: LatencyRate) => p99Ms[log][rate];
+/** `here`: rows a second of psql's COPY and upsert; undefined where the run did not ask: then the ceiling is what it is there. */
+export const latencyCeilingMs = (log: LogKind, rate: LatencyRate, here: number | undefined) =>
+  p99Ms[log][rate] / (here === undefined ? 1 : Math.min(1, here / there.upsert));
 
 /** A floor that is scaled by a reference; null, which is not ok, where it is set and the reference could not be measured. */
 export function floorBy(reference: { readonly value: number } | undefined, floorAt: (here: number) => number | undefined) {

@@ -5,7 +5,7 @@ import { makeConfig } from './config-file.ts';
 import { tableDefinition } from './data-set.ts';
 import { latencyCeilingMs, type LatencyRate, latencyRates } from './floors.ts';
 import { grouped } from './figure.ts';
-import { measureLatency } from './latency.ts';
+import { type Latency, measureLatency } from './latency.ts';
 import { benchDatabase, executedGtids } from './load.ts';
 import type { LogKind } from './plan.ts';
 import { emptyTarget, mysqlDigest, prove } from './target.ts';
@@ -13,12 +13,17 @@ import { emptyTarget, mysqlDigest, prove } from './target.ts';
 /** A writer that could not keep its rate up measured something else. */
 const leastOfRate = 0.95;
 
-export async function latencyFigures(bench: Bench, log: LogKind): Promise<void> {
+/** What was measured, to be judged when the run knows how fast this machine is. */
+export type Judge = (upsertsPerSecond: number | undefined) => void;
+
+export async function latencyFigures(bench: Bench, log: LogKind): Promise<readonly Judge[]> {
   bench.ahead.begin(log === 'kafka' ? 'kafka-latency' : 'latency');
-  for (const rate of latencyRates) await atRate(bench, log, rate);
+  const judges: Judge[] = [];
+  for (const rate of latencyRates) judges.push(await atRate(bench, log, rate));
+  return judges;
 }
 
-async function atRate(bench: Bench, log: LogKind, rate: LatencyRate): Promise<void> {
+async function atRate(bench: Bench, log: LogKind, rate: LatencyRate): Promise<Judge> {
   const { stack, client, say, latencySeconds } = bench;
   const table = `bench_latency_${log}_${rate}`;
   const mysqlUrl = stack.urls.mysql;
@@ -35,11 +40,26 @@ async function atRate(bench: Bench, log: LogKind, rate: LatencyRate): Promise<vo
   if (!isEqual) say.line(`latency: the target differs: ${difference}`);
   const kept = result.rowsPerSecond >= rate * leastOfRate;
   if (!kept) say.line(`latency: this machine wrote only ${grouped(Math.round(result.rowsPerSecond))} rows/s`);
-  const isRight = isEqual && kept;
+  say.line(`latency: p50 ${result.p50Ms.toFixed(1)} ms, p99 ${result.p99Ms.toFixed(1)} ms`);
+  return (here) => addFigures(bench, { log, rate, result, isRight: isEqual && kept, here });
+}
+
+interface Judged {
+  readonly log: LogKind;
+  readonly rate: LatencyRate;
+  readonly result: Latency;
+  readonly isRight: boolean;
+  readonly here: number | undefined;
+}
+
+function addFigures(bench: Bench, { log, rate, result, isRight, here }: Judged): void {
   const add = adder(bench, `latency_${log}.${rate}_per_second`);
   add('p50', result.p50Ms, 'ms', { isRight });
-  add('p99', result.p99Ms, 'ms', { isRight, floor: latencyCeilingMs(log, rate) });
+  add('p99', result.p99Ms, 'ms', { isRight, floor: latencyCeilingMs(log, rate, here) });
   add('max', result.maxMs, 'ms');
+  const [best, worst] = result.p99sMs;
+  add('p99_best', best, 'ms');
+  add('p99_worst', worst, 'ms');
   add('sent_p99', result.sentP99Ms, 'ms');
   add('commit_p99', result.commitP99Ms, 'ms');
   add('cpu', result.cpuUs, 'µs/change');

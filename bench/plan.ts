@@ -18,8 +18,8 @@ const seconds = {
   'kafka-apply-oltp': 20,
   'kafka-end-to-end-bulk': 45,
   'kafka-end-to-end-oltp': 25,
-  latency: 65,
-  'kafka-latency': 65,
+  latency: 105,
+  'kafka-latency': 105,
   produce: 120,
 } as const;
 

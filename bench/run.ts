@@ -6,7 +6,7 @@ import { startStack, type Stack } from '../stack/stack.ts';
 import type { Bench, BenchOptions } from './bench.ts';
 import { bulkSet, oltpSet } from './data-set.ts';
 import { decodeFigures } from './decode.ts';
-import { latencyFigures } from './latency-figures.ts';
+import { type Judge, latencyFigures } from './latency-figures.ts';
 import { benchDatabase, load } from './load.ts';
 import { logKinds } from './plan.ts';
 import { produceFigures } from './produce.ts';
@@ -25,7 +25,7 @@ export async function runFigures(options: BenchOptions): Promise<void> {
     const postgresUrl = await makeDatabases(stack);
     const client = await connectPostgres(postgresUrl);
     try {
-      await pipelineFigures({ ...options, stack, kafka, postgresUrl, client, holdsFloors });
+      await pipelineFigures({ ...options, stack, kafka, postgresUrl, client, holdsFloors, upserts: { fastest: undefined } });
     } finally {
       await client.end();
     }
@@ -38,7 +38,9 @@ export async function runFigures(options: BenchOptions): Promise<void> {
 async function pipelineFigures(bench: Bench): Promise<void> {
   const { stack, only, scale, say, ahead } = bench;
   // Before the large sets: on a server with much to write back, a commit waits for the disk longer than for us.
-  for (const log of logKinds) if (only.includes(log === 'kafka' ? 'kafka-latency' : 'latency')) await latencyFigures(bench, log);
+  const latencies: Judge[] = [];
+  for (const log of logKinds)
+    if (only.includes(log === 'kafka' ? 'kafka-latency' : 'latency')) latencies.push(...(await latencyFigures(bench, log)));
   for (const make of [bulkSet, oltpSet]) {
     const set = make(scale);
     if (!only.some((name) => name.endsWith(set.name))) continue;
@@ -50,6 +52,7 @@ async function pipelineFigures(bench: Bench): Promise<void> {
     }
     for (const log of logKinds) await logFigures(bench, loaded, log);
   }
+  for (const judge of latencies) judge(bench.upserts.fastest);
 }
 
 async function makeDatabases(stack: Stack<'mysql' | 'postgres'>): Promise<string> {

@@ -114,7 +114,7 @@ describe('a producer that gives up', () => {
         return failing ? 'after' : 'pass';
       });
       proxy.onRequest(initProducerId, () => ((failing = false), 'pass'));
-      const result = await writeAcross(proxy.url, one, { outstanding, timing: { giveUp: 100 }, done: () => !failing && passed >= 240 });
+      const result = await writeAcross(proxy.url, one, { outstanding, timing: { giveUp: 500 }, done: () => !failing && passed >= 240 });
       expect(result.endings).toHaveLength(20);
       expect(new Set(result.endings)).toEqual(new Set(['LOG_UNREACHABLE']));
       expect(await one.read(partition)).toEqual(range(0, result.rows));

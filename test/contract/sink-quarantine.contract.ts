@@ -77,6 +77,23 @@ export function quarantineTests(stage: QuarantineStage): void {
       expect(await heads(sink)).toEqual([]);
     });
 
+    test('G1: among several partitions that are written together it sends all of them apart, and nothing is written', async () => {
+      const sink = await open();
+      await sink.claim([p, q]);
+      const [left, right] = [new History(p), new History(q, { transaction: 500 })];
+      const batches = [left.batch([insert(person(1, 'a'))]), right.batch([insert(person(2, tooLong)), insert(person(3, 'c'))])];
+      expect(await sink.writeTogether?.(batches)).toBe('apart');
+      expect(await stage.people()).toEqual([]);
+      for (const batch of batches) expect(await sink.write(batch)).toBe('committed');
+      expect(await stage.people()).toEqual(byJson([person(1, 'a'), person(3, 'c')]));
+      expect(await heads(sink)).toMatchObject([{ state: 'quarantined', partition: q, version: batches[1]?.entries[0]?.event.version }]);
+      // What comes behind the poison waits for it, wherever it is written from.
+      const behind = [left.batch([update(person(1, 'a'), person(1, 'b'))]), right.batch([update(person(2, tooLong), person(2, 'short'))])];
+      expect(await sink.writeTogether?.(behind)).toBe('apart');
+      for (const batch of behind) expect(await sink.write(batch)).toBe('committed');
+      expect(await stage.people()).toEqual(byJson([person(1, 'b'), person(3, 'c')]));
+    });
+
     test('G1: quarantine: the poison is kept alone with its reason, everything else flows', async () => {
       const sink = await open();
       await sink.claim([p]);
