@@ -16,6 +16,14 @@ const busy: Meaning = {
   remedy:
     'Find it with `fuser` on the file. A frozen or suspended process must be ended before this one can go on; it is tried again until then.',
 };
+/**
+ * Between the two copies of the index's head: whoever looks sees that they differ, and cannot mend it while the writer lives.
+ * SQLite looks for 10 s. A pause of microseconds as a rule; chaos met one that was frozen there.
+ */
+const halfWritten: Meaning = {
+  ...busy,
+  what: 'another process stands still in the middle of a write, and until it goes on or ends nobody can read',
+};
 const damaged: Meaning = {
   code: 'LOG_CORRUPT',
   fault: 'fatal',
@@ -57,6 +65,7 @@ const meanings: ReadonlyMap<number, Meaning> = new Map([
   [10, ioFailed],
   [11, damaged],
   [14, cannotOpen],
+  [15, halfWritten],
   [18, tooLarge],
   [23, readOnly],
   [26, damaged],

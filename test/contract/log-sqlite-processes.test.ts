@@ -1,5 +1,7 @@
 /** The embedded log between real processes: kill -9, SIGSTOP, and files deleted under somebody's feet. */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { expect, onTestFailed, onTestFinished, test } from 'vitest';
 import type { CrossfadeError } from '../../src/core/errors.ts';
@@ -110,6 +112,41 @@ test('a frozen leader is named by its pid; ended, its place is free at once', as
   expect(writer.term).toBe(2);
   expect(await log.check()).toEqual([]);
 });
+
+test('G10: a writer that was frozen inside a write keeps readers waiting and loses nothing; ended, they go on', async () => {
+  const harness = harnessOf();
+  const log = await harness.open();
+  const writer = await log.lead(never);
+  await writer.append([{ partition: people, batch: rows(0, 3, { term: writer.term }) }]);
+  const frozen = spawn(process.execPath, ['-e', holdsWriteLock, harness.path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void frozen.kill('SIGKILL'));
+  await once(frozen.stdout, 'data');
+  // The head of the index stands there twice, and the second copy is written first: this one is an older one now.
+  const index = await open(`${harness.path}-shm`, 'r+');
+  const { buffer } = await index.read(Buffer.alloc(4), 0, 4, changeCounterAt);
+  buffer.writeUInt32LE(buffer.readUInt32LE() - 1);
+  await index.write(buffer, 0, 4, changeCounterAt);
+  await index.close();
+  const error = (await log.state().catch((thrown: unknown) => thrown)) as CrossfadeError;
+  expect([error.code, error.fault]).toEqual(['LOG_HELD', 'retry']);
+  expect(error.message).toContain('in the middle of a write');
+  frozen.kill('SIGKILL');
+  await once(frozen, 'close');
+  expect((await log.state()).partitions.get(people)?.endOffset).toBe(3);
+  await writer.append([{ partition: people, batch: rows(3, 5, { term: writer.term }) }]);
+  const reader = new Consumer(log, 'g');
+  onTestFinished(() => reader.stop());
+  await until('the reader has all', () => reader.numbers().length >= 5);
+  expect(reader.numbers()).toEqual(range(0, 5));
+});
+
+/** In the head of the index, https://www.sqlite.org/walformat.html#the_wal_index_header: counts transactions. */
+const changeCounterAt = 8;
+const holdsWriteLock = `
+  const db = new (require('node:sqlite').DatabaseSync)(process.argv[1]);
+  db.exec('BEGIN IMMEDIATE');
+  console.log('holds it');
+  setInterval(() => {}, 1000);`;
 
 test('a leader that was frozen while its lock file was deleted is fenced by the term when it wakes', async () => {
   const harness = harnessOf();

@@ -23,7 +23,7 @@ export interface LogView {
   readonly kind: LogKind;
   /** What `log:` says in the configuration. */
   readonly setting: string;
-  /** How many records of rows are in the log, or in one topic of it, and nothing else; rejects while the log's server is down. */
+  /** How many records of rows are in the log, or in one topic of it, and nothing else; rejects while the log's server is down, or its writer is frozen in the middle of a write. */
   captured(topic?: string): Promise<number>;
   /** All rows of all partitions. */
   records(): Promise<PartitionRecords[]>;
