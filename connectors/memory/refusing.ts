@@ -28,6 +28,8 @@ interface Queued extends MemoryChange {
 export interface RefusalPolicy {
   readonly onPoison: PoisonPolicy;
   readonly mayHold: boolean;
+  /** Several partitions at once: whatever is the matter with one change, none of them is written, and each goes by itself. */
+  readonly isTogether?: boolean;
 }
 
 /** Of one service: what it keeps aside. */
@@ -55,7 +57,7 @@ export function applyRefusing(
   tables: Tables,
   queues: Queues,
   changes: readonly MemoryChange[],
-  { onPoison, mayHold }: RefusalPolicy,
+  { onPoison, mayHold, isTogether = false }: RefusalPolicy,
   refuse: Refuse,
   reached: NonNullable<Queued['reached']>,
 ): Draft {
@@ -71,6 +73,8 @@ export function applyRefusing(
       if (kind) aside.set(name, { changes: [change], kind });
     }
   }
+  const [matter] = isTogether ? [...behind, ...[...aside.values()].flatMap((queue) => queue.changes)] : [];
+  if (matter) throw poison('value', matter);
   for (let moved = true; moved;) {
     moved = false;
     for (const [name, queue] of aside) {

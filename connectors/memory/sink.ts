@@ -148,7 +148,7 @@ class MemorySink implements Sink {
     this.#alive();
     if (this.#transaction) return 'apart';
     try {
-      this.#writeAll(batches);
+      this.#writeAll(batches, true);
       return 'committed';
     } catch (error) {
       if (!isOfOne(asCrossfadeError(error))) throw error;
@@ -156,14 +156,14 @@ class MemorySink implements Sink {
     }
   }
 
-  #writeAll(batches: readonly SinkBatch[]): WriteOutcome {
+  #writeAll(batches: readonly SinkBatch[], isTogether = false): WriteOutcome {
     try {
       for (const batch of batches) this.#join(batch);
       invariant(this.#transaction, 'something is written');
       if (this.#transaction.open.size > 0) return 'open';
       faultPoint('sink:before-commit');
       if (this.#wasCut()) throw unreachable();
-      this.#commit(this.#transaction);
+      this.#commit(this.#transaction, isTogether);
     } catch (error) {
       // Any error rolls the whole open transaction back, as a real server would.
       this.#transaction = undefined;
@@ -258,12 +258,12 @@ class MemorySink implements Sink {
   }
 
   /** All or nothing: nothing here can throw after the first change, and nothing awaits. */
-  #commit(transaction: OpenTransaction): void {
+  #commit(transaction: OpenTransaction, isTogether: boolean): void {
     for (const [partition, held] of transaction.before) if (!this.#stands(partition, held)) throw fenced(partition);
-    const { refuse } = this.#store;
+    const { refuse, tables } = this.#store;
     if (refuse) {
       const reached = furthest(this.#progress, transaction.after);
-      this.#store.replace(applyRefusing(this.#store.tables, this.#queues, transaction.operations, this.#policy(), refuse, reached));
+      this.#store.replace(applyRefusing(tables, this.#queues, transaction.operations, this.#policy(isTogether), refuse, reached));
     } else for (const operation of transaction.operations) this.#execute(operation);
     this.#store.commits += 1;
     for (const [partition, progress] of transaction.after) {
@@ -274,9 +274,9 @@ class MemorySink implements Sink {
     }
   }
 
-  #policy() {
+  #policy(isTogether = false) {
     const { onPoison = 'halt', partitions = [] } = this.#options;
-    return { onPoison, mayHold: partitions.length > 1 };
+    return { onPoison, mayHold: partitions.length > 1, isTogether };
   }
 
   #execute({ table, key, row }: MemoryChange): void {
