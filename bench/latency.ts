@@ -45,7 +45,7 @@ export interface LatencyOptions {
 /** After the first row is visible: the program is compiled while it runs, and so is a broker that was started for this. */
 const warmUpSeconds = 15;
 /** One after the other. A disk that stands still for a moment is the machine's p99, not ours: the one in the middle counts. */
-export const windows = 3;
+const windows = 3;
 
 export async function measureLatency(options: LatencyOptions): Promise<Latency> {
   const { folder, table, rowsPerSecond, seconds } = options;
