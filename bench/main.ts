@@ -17,7 +17,8 @@ writes the table in README.md.
   --json       one JSON object a figure on standard output
   --scale X    0.1 is a tenth of the rows: for a quick look, not for figures
   --only       ${figureNames.join(', ').replaceAll(/(.{1,62}),(?: |$)/g, '$1,\n               ')}
-  --seconds N  how long latency is measured at each rate; 10
+  --seconds N  how long each of the three windows is in which latency is measured,
+               at each rate; 10
   --no-readme  leaves README.md as it is`;
 
 async function main(): Promise<number> {

@@ -27,7 +27,7 @@ export type FigureName = keyof typeof seconds;
 export const figureNames = Object.keys(seconds) as readonly FigureName[];
 export const isFigureName = (name: string): name is FigureName => Object.hasOwn(seconds, name);
 
-/** The README's text speaks of this and nothing else: all figures, the whole sets, and ten seconds at each rate. */
+/** The README's text speaks of this and nothing else: all figures, the whole sets, and windows of ten seconds. */
 export interface Extent {
   readonly only: readonly FigureName[];
   readonly scale: number;

@@ -74,6 +74,7 @@ export function applyRefusing(
     }
   }
   const [matter] = isTogether ? [...behind, ...[...aside.values()].flatMap((queue) => queue.changes)] : [];
+  // Nobody reads it: it says that one change has to be looked at by itself, whatever the reason.
   if (matter) throw poison('value', matter);
   for (let moved = true; moved;) {
     moved = false;
