@@ -233,6 +233,7 @@ describe('init', () => {
 test('a second signal ends at once with 130, and nothing is lost', async () => {
   const config = configure();
   const running = startCli(['run', ...config], { cwd: folder });
+  await eventually('capture streams', () => captures(running));
   await eventually('the service has claimed', () => (running.text().includes('"partitions claimed"') ? true : undefined));
   await postgres.client.query('BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE');
   await mysql.connection.query("INSERT INTO orders VALUES (77, 'held')");
