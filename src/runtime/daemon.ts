@@ -17,7 +17,7 @@ export async function supervise(parts: readonly Part[], signal: AbortSignal): Pr
       try {
         await run(either);
       } catch (thrown) {
-        failures.push(asCrossfadeError(thrown));
+        failures.push(...reasonsOf(thrown));
         failed.abort();
       }
     }),
@@ -25,6 +25,13 @@ export async function supervise(parts: readonly Part[], signal: AbortSignal): Pr
   const [first, ...others] = failures;
   // The first is the reason to stop; the others are told too, each may need a person of its own.
   if (first !== undefined) throw others.length === 0 ? first : new AggregateError(failures, first.message);
+}
+
+/** A part may have several reasons of ours; a network's AggregateError is one. */
+function reasonsOf(thrown: unknown): readonly CrossfadeError[] {
+  const several: unknown[] = thrown instanceof AggregateError ? thrown.errors : [];
+  const ours = several.filter((each) => each instanceof CrossfadeError);
+  return ours.length > 0 && ours.length === several.length ? ours : [asCrossfadeError(thrown)];
 }
 
 export interface ThreadOptions {

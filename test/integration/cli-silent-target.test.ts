@@ -101,11 +101,13 @@ test('one silent server hides nothing of what is wrong at the others', async () 
 
 test('what is wrong at a server that answers late ends the run as it would have kept it from starting', async () => {
   const slow = await holding(postgres.url, 5000);
-  const missing = `postgres: "${slow.url}", tables: { ${mysql.name}.orders: { to: public.missing } }`;
-  const { code, stdout, stderr } = await start(configure({ late: missing })).finished;
-  expect(code).toBe(4);
-  expect(stdout).toContain('started unchecked: no answer of service late within 3 s');
-  expect(stderr).toContain('TARGET_TABLE_MISSING');
+  const missing = (name: string) => `postgres: "${slow.url}", tables: { ${mysql.name}.orders: { to: public.${name} } }`;
+  const { code, stdout, stderr } = await start(configure({ late: missing('missing'), later: missing('nowhere') })).finished;
+  expect({ code, stderr }).toMatchObject({ code: 4, stderr: expect.stringContaining('TARGET_TABLE_MISSING') });
+  expect(stdout).toContain('started unchecked: no answer of service late, service later within 3 s');
+  // Each needs a person of its own, and all are told.
+  expect(stderr).toContain('public.missing');
+  expect(stderr).toContain('public.nowhere');
   expect(stderr).toContain('CREATE TABLE');
 });
 

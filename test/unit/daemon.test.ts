@@ -1,6 +1,6 @@
 /** Threads that are told to stop, and one that does not listen. */
 import { expect, test } from 'vitest';
-import type { CrossfadeError } from '../../src/core/errors.ts';
+import { CrossfadeError } from '../../src/core/errors.ts';
 import { supervise, threadPart } from '../../src/runtime/daemon.ts';
 
 const entryOf = (code: string) => new URL(`data:text/javascript,${encodeURIComponent(code)}`);
@@ -39,4 +39,15 @@ test('what a thread says last is its failure, also while it is stopped', async (
   );
   await expect(ended).rejects.toMatchObject({ code: 'TARGET_AUTH', fault: 'fatal' });
   expect(warnings).toEqual([]);
+});
+
+test('a part that fails for several reasons ends with each of them, and not with an unforeseen error', async () => {
+  const refused = (code: 'SOURCE_TABLE_KEYLESS' | 'TARGET_TABLE_MISSING') =>
+    new CrossfadeError({ code, fault: 'fatal', message: code, remedy: 'mend' });
+  const run = async () => {
+    throw new AggregateError([refused('SOURCE_TABLE_KEYLESS'), refused('TARGET_TABLE_MISSING')], 'late');
+  };
+  await expect(supervise([{ name: 'checks', run }], new AbortController().signal)).rejects.toMatchObject({
+    errors: [{ code: 'SOURCE_TABLE_KEYLESS' }, { code: 'TARGET_TABLE_MISSING' }],
+  });
 });
